@@ -1,0 +1,20 @@
+#![doc = include_str!("ARCHITECTURE.md")]
+
+pub mod attribute;
+pub mod audit;
+pub mod capture;
+pub mod cli;
+pub mod dashboard;
+pub mod decode;
+pub mod detect;
+pub mod dns;
+pub mod flow;
+pub mod http;
+pub mod model;
+pub mod packet;
+pub mod pipeline;
+pub mod policy;
+pub mod report;
+pub mod rules;
+pub mod session;
+pub mod tls;
