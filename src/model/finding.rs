@@ -49,6 +49,8 @@ pub struct Evidence {
 /// The policy words of a finding.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClauseQuote {
+    /// Which policy of the run, an index into [`super::Report::policies`].
+    pub document: usize,
     /// Statement id.
     pub id: String,
     /// Clause number.
