@@ -1,7 +1,6 @@
-//! Decoded leaves of an exchange.
+//! Decoded leaves of an exchange, as the decoders hand them to the detectors: borrowed, one call at a time.
 
 use serde::{Serialize, Serializer};
-use std::borrow::Cow;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -41,7 +40,7 @@ pub struct Location {
     pub side: Side,
     /// Which part of it.
     pub part: Part,
-    /// Header, cookie, query or form name; the last object key of a body path; empty where there is none.
+    /// Header, cookie or query name; the last object key or form name of a body path; empty where there is none.
     pub name: Arc<str>,
     /// Path inside the part, `$.data[3].payload`; empty at its top.
     pub pointer: Arc<str>,
@@ -63,15 +62,64 @@ impl Serialize for Decoding {
     }
 }
 
-/// A decoded leaf value.
+/// What a field's value is to the bytes around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum FieldKind {
+    /// A whole decoded document (a query string, a body after its content encodings, what a base64 blob held). It
+    /// is shown before its leaves, so that what is glued together inside it is still searched.
+    Whole,
+    /// One value of a document.
+    Leaf,
+}
+
+/// The decoded bytes a field stands in.
+#[derive(Debug, Clone, Copy)]
+pub struct Document<'a> {
+    /// Differs for every document of one walk.
+    pub id: u32,
+    /// All of it.
+    pub bytes: &'a [u8],
+}
+
+/// A decoded value, lent to a visitor for the time of one call.
 #[derive(Debug, Clone)]
 pub struct Field<'a> {
-    /// Where it stands.
-    pub location: Location,
+    /// A whole document or one of its leaves.
+    pub kind: FieldKind,
+    /// Which message.
+    pub side: Side,
+    /// Which part of it.
+    pub part: Part,
+    /// As in [`Location::name`].
+    pub name: &'a str,
+    /// As in [`Location::pointer`].
+    pub pointer: &'a str,
+    /// The innermost name the value goes by, whatever the part: the last object key, form or query name inside it,
+    /// else `name`.
+    pub key: &'a str,
     /// Its bytes after all of `chain`.
-    pub value: Cow<'a, [u8]>,
+    pub value: &'a [u8],
     /// What was undone, outermost first.
-    pub chain: Vec<Decoding>,
-    /// The bytes of the undecoded part (target, header value, body as sent) it was read from.
+    pub chain: &'a [Decoding],
+    /// The bytes of the undecoded part (query, path, header value, cookie value, body as sent) it was read from.
     pub source: Range<usize>,
+    /// The document it stands in; a whole document stands in itself.
+    pub document: Document<'a>,
+    /// Where in the document it stands, before unescaping.
+    pub within: Range<usize>,
+}
+
+impl Field<'_> {
+    /// Where it stands, to keep.
+    #[must_use]
+    pub fn location(&self) -> Location {
+        Location { side: self.side, part: self.part, name: Arc::from(self.name), pointer: Arc::from(self.pointer) }
+    }
+
+    /// Whether the value is the very bytes of its document, nothing unescaped.
+    #[must_use]
+    pub fn verbatim(&self) -> bool {
+        self.within.len() == self.value.len()
+            && self.document.bytes.get(self.within.clone()).is_some_and(|raw| std::ptr::eq(raw, self.value))
+    }
 }
