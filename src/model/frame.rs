@@ -23,3 +23,62 @@ pub struct Frame<'a> {
     /// The app, where the capture says it outside the frame (pcapng UID blocks).
     pub app: Option<Arc<App>>,
 }
+
+/// Bytes that outlive the reader: a mapped file or one buffer of a stream.
+pub type Segment = Arc<dyn AsRef<[u8]> + Send + Sync>;
+
+/// A frame of a [`FrameBatch`], by its place in the segment.
+#[derive(Debug, Clone)]
+pub struct FrameMeta {
+    /// Position in the capture, from 1.
+    pub number: u64,
+    /// When it was captured.
+    pub ts: Timestamp,
+    /// How it begins.
+    pub link: LinkType,
+    /// Offset of its first byte in the segment.
+    pub start: usize,
+    /// Captured bytes.
+    pub len: usize,
+    /// Bytes on the wire.
+    pub original_len: u32,
+    /// The app, where the capture says it outside the frame.
+    pub app: Option<Arc<App>>,
+}
+
+/// Frames in order that share one segment, so that a batch can cross threads without a copy.
+#[derive(Clone)]
+pub struct FrameBatch {
+    /// Where the bytes are.
+    pub segment: Segment,
+    /// The frames.
+    pub frames: Vec<FrameMeta>,
+}
+
+impl FrameBatch {
+    /// Most frames put into one batch.
+    pub const FRAMES_MAX: usize = 2_048;
+
+    /// The frames with their bytes.
+    pub fn iter(&self) -> impl Iterator<Item = Frame<'_>> {
+        let bytes = (*self.segment).as_ref();
+        self.frames.iter().map(move |meta| Frame {
+            number: meta.number,
+            ts: meta.ts,
+            link: meta.link,
+            data: bytes.get(meta.start..meta.start + meta.len).unwrap_or_default(),
+            original_len: meta.original_len,
+            app: meta.app.clone(),
+        })
+    }
+}
+
+/// What a capture yields, in its order.
+pub enum CaptureItem {
+    /// Frames.
+    Frames(FrameBatch),
+    /// The text of a TLS key log found in the capture (Decryption Secrets Block).
+    Secrets(Vec<u8>),
+    /// Something about the capture that the user should know; reading went on or ended there.
+    Warning(String),
+}

@@ -1,0 +1,436 @@
+//! Opening inputs and reading them batch by batch. A plain file is mapped and its frames are never copied; a
+//! compressed file or a stream goes through buffers that each batch keeps alive as long as it needs them.
+
+use super::format::{Format, Problem, Step};
+use crate::model::{CaptureItem, FrameBatch, FrameMeta, Segment};
+use memmap2::Mmap;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// Bytes asked of a stream at a time.
+const READ_SIZE: usize = 1 << 20;
+
+/// What to read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// A file.
+    File(PathBuf),
+    /// Standard input.
+    Stdin,
+}
+
+impl Input {
+    /// `-` is standard input, anything else a file.
+    #[must_use]
+    pub fn from_arg(arg: &str) -> Self {
+        if arg == "-" { Self::Stdin } else { Self::File(PathBuf::from(arg)) }
+    }
+
+    /// The name shown to people.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::File(path) => path.display().to_string(),
+            Self::Stdin => "standard input".to_owned(),
+        }
+    }
+}
+
+/// Why an input can't be read at all.
+#[derive(Debug, thiserror::Error)]
+pub enum CaptureError {
+    /// The operating system refused.
+    #[error("{name}: {source}")]
+    Io {
+        /// The input.
+        name: String,
+        /// Its reason.
+        source: io::Error,
+    },
+    /// It is empty.
+    #[error("{name}: offset 0: empty, expected a pcap or pcapng capture")]
+    Empty {
+        /// The input.
+        name: String,
+    },
+    /// It is something else.
+    #[error("{name}: offset {offset}: {message}")]
+    NotACapture {
+        /// The input.
+        name: String,
+        /// Where it stops making sense.
+        offset: u64,
+        /// What was found and expected.
+        message: String,
+    },
+}
+
+enum Bytes {
+    Mapped(Arc<Mmap>),
+    Stream(Box<dyn Read + Send>),
+}
+
+/// An open capture.
+pub struct Capture {
+    name: String,
+    bytes: Bytes,
+    format: Format,
+    /// Place in the (decompressed) capture.
+    offset: u64,
+    /// Bytes of a stream read but not yet taken.
+    rest: Vec<u8>,
+    frames: u64,
+    secrets: Secrets,
+    done: bool,
+}
+
+/// What to do with key logs met on the way.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Secrets {
+    Yield,
+    Known,
+}
+
+impl Capture {
+    /// Opens an input; frames will be numbered from `first_frame`.
+    ///
+    /// # Errors
+    /// [`CaptureError`] if it can't be opened, is empty, or does not begin as a capture.
+    pub fn open(input: &Input, first_frame: u64) -> Result<Self, CaptureError> {
+        let name = input.name();
+        let io_error = |source| CaptureError::Io { name: name.clone(), source };
+        let bytes = match input {
+            Input::File(path) => {
+                let file = File::open(path).map_err(io_error)?;
+                if file.metadata().map_err(io_error)?.is_dir() {
+                    return Err(io_error(io::Error::from(io::ErrorKind::IsADirectory)));
+                }
+                open_file(file).map_err(io_error)?
+            }
+            Input::Stdin => open_stdin().map_err(io_error)?,
+        };
+        let mut capture = Self {
+            name: name.clone(),
+            bytes,
+            format: Format::new(),
+            offset: 0,
+            rest: Vec::new(),
+            frames: first_frame.saturating_sub(1),
+            secrets: Secrets::Yield,
+            done: false,
+        };
+        capture.begin()?;
+        Ok(capture)
+    }
+
+    /// The input's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Bytes read so far, of the capture as it is after decompression.
+    #[must_use]
+    pub fn offset(&self) -> u64 {
+        self.offset
+    }
+
+    /// Size of a mapped capture; none for a stream.
+    #[must_use]
+    pub fn size(&self) -> Option<u64> {
+        match &self.bytes {
+            Bytes::Mapped(map) => Some(map.len() as u64),
+            Bytes::Stream(_) => None,
+        }
+    }
+
+    /// Frames read so far (counting those of the inputs before).
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
+    /// Whether all frames are at hand at once, so that [`Capture::secrets`] can look ahead.
+    #[must_use]
+    pub fn is_mapped(&self) -> bool {
+        matches!(self.bytes, Bytes::Mapped(_))
+    }
+
+    /// Reads ahead through a mapped pcapng file and gives every TLS key log in it, wherever it stands. After this
+    /// [`Capture::next_item`] yields none of them again.
+    pub fn secrets(&mut self) -> Vec<Vec<u8>> {
+        let mut found = Vec::new();
+        let Bytes::Mapped(map) = &self.bytes else { return found };
+        if !self.format.is_pcapng() {
+            return found;
+        }
+        let map = Arc::clone(map);
+        let mut format = Format::new();
+        let mut at = 0usize;
+        while let Ok(step) = format.step(&map[at..], at as u64) {
+            match step {
+                Step::Secrets { len, start, end } => {
+                    found.push(map[at + start..at + end].to_vec());
+                    at += len;
+                }
+                Step::Frame { len, .. } | Step::Skip { len } | Step::Odd { len, .. } => at += len,
+                Step::Need(_) => break,
+            }
+        }
+        self.secrets = Secrets::Known;
+        found
+    }
+
+    /// The next frames, key log or warning; none at the end.
+    ///
+    /// # Errors
+    /// The operating system's, naming the input. What was read before stays valid.
+    pub fn next_item(&mut self) -> Result<Option<CaptureItem>, CaptureError> {
+        if self.done {
+            return Ok(None);
+        }
+        match &self.bytes {
+            Bytes::Mapped(map) => {
+                let map = Arc::clone(map);
+                Ok(self.next_mapped(&map))
+            }
+            Bytes::Stream(_) => self.next_streamed(),
+        }
+    }
+
+    /// Reads the file header, so that what is no capture is refused before anything else is done.
+    fn begin(&mut self) -> Result<(), CaptureError> {
+        loop {
+            let have = match &self.bytes {
+                Bytes::Mapped(map) => map.as_ref().as_ref(),
+                Bytes::Stream(_) => self.rest.as_slice(),
+            };
+            let short = have.len();
+            match self.format.step(have, self.offset) {
+                Ok(Step::Skip { len }) => {
+                    self.advance(len);
+                    return Ok(());
+                }
+                Ok(Step::Need(_)) => {
+                    if self.fill()? == 0 {
+                        if short == 0 {
+                            return Err(CaptureError::Empty { name: self.name.clone() });
+                        }
+                        let message = format!(
+                            "cut off inside the file header ({short} bytes), expected a pcap or pcapng capture"
+                        );
+                        return Err(CaptureError::NotACapture {
+                            name: self.name.clone(),
+                            offset: short as u64,
+                            message,
+                        });
+                    }
+                }
+                Ok(Step::Frame { .. } | Step::Secrets { .. } | Step::Odd { .. }) => return Ok(()),
+                Err(Problem { offset, message }) => {
+                    return Err(CaptureError::NotACapture { name: self.name.clone(), offset, message });
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, len: usize) {
+        self.offset += len as u64;
+        if let Bytes::Stream(_) = self.bytes {
+            self.rest.drain(..len.min(self.rest.len()));
+        }
+    }
+
+    /// Reads more of a stream; 0 at its end (and for a mapped file, which has no more).
+    fn fill(&mut self) -> Result<usize, CaptureError> {
+        let Bytes::Stream(reader) = &mut self.bytes else { return Ok(0) };
+        let old = self.rest.len();
+        self.rest.resize(old + READ_SIZE, 0);
+        loop {
+            match reader.read(&mut self.rest[old..]) {
+                Ok(count) => {
+                    self.rest.truncate(old + count);
+                    return Ok(count);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                // A compressed file that ends early is a truncated capture, not a failure.
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    self.rest.truncate(old);
+                    return Ok(0);
+                }
+                Err(source) => {
+                    self.rest.truncate(old);
+                    self.done = true;
+                    return Err(CaptureError::Io { name: self.name.clone(), source });
+                }
+            }
+        }
+    }
+
+    fn next_mapped(&mut self, map: &Arc<Mmap>) -> Option<CaptureItem> {
+        let segment: Segment = Arc::clone(map) as Segment;
+        let mut frames = Vec::new();
+        let base = 0;
+        let end = self.take(map, base, &mut frames);
+        self.finish_batch(segment, frames, end, map.len())
+    }
+
+    fn next_streamed(&mut self) -> Result<Option<CaptureItem>, CaptureError> {
+        loop {
+            let buffer = std::mem::take(&mut self.rest);
+            let base = self.offset;
+            let mut frames = Vec::new();
+            let end = self.take(&buffer, base, &mut frames);
+            let taken = usize::try_from(self.offset - base).unwrap_or(buffer.len()).min(buffer.len());
+            self.rest = buffer[taken..].to_vec();
+            if frames.is_empty() && matches!(end, End::Need) {
+                if self.fill()? == 0 {
+                    let len = self.rest.len() as u64;
+                    self.done = true;
+                    return Ok(self.truncation(len));
+                }
+                continue;
+            }
+            let total = taken;
+            return Ok(self.finish_batch(Arc::new(buffer), frames, end, total));
+        }
+    }
+
+    /// Takes frames from `bytes`, which begin at `base` of the capture, until a batch is full or something else comes.
+    fn take(&mut self, bytes: &[u8], base: u64, frames: &mut Vec<FrameMeta>) -> End {
+        while frames.len() < FrameBatch::FRAMES_MAX {
+            let at = usize::try_from(self.offset - base).unwrap_or(bytes.len()).min(bytes.len());
+            match self.format.step(&bytes[at..], self.offset) {
+                Ok(Step::Frame { len, start, captured, original_len, ts, link, app }) => {
+                    self.frames += 1;
+                    let start = at + start;
+                    frames.push(FrameMeta { number: self.frames, ts, link, start, len: captured, original_len, app });
+                    self.offset += len as u64;
+                }
+                Ok(Step::Skip { len }) => self.offset += len as u64,
+                Ok(Step::Secrets { len, start, end }) => {
+                    // Frames before a key log leave first, so that it takes effect where it stands.
+                    if self.secrets == Secrets::Yield {
+                        if !frames.is_empty() {
+                            return End::Full;
+                        }
+                        self.offset += len as u64;
+                        return End::Secrets(bytes[at + start..at + end].to_vec());
+                    }
+                    self.offset += len as u64;
+                }
+                Ok(Step::Odd { len, problem }) => {
+                    if !frames.is_empty() {
+                        return End::Full;
+                    }
+                    self.offset += len as u64;
+                    return End::Warning(problem);
+                }
+                Ok(Step::Need(_)) => return End::Need,
+                Err(problem) => {
+                    if !frames.is_empty() {
+                        return End::Full;
+                    }
+                    self.done = true;
+                    return End::Warning(Problem {
+                        message: format!("{}; nothing after it was read", problem.message),
+                        ..problem
+                    });
+                }
+            }
+        }
+        End::Full
+    }
+
+    fn finish_batch(&mut self, segment: Segment, frames: Vec<FrameMeta>, end: End, size: usize) -> Option<CaptureItem> {
+        if !frames.is_empty() {
+            return Some(CaptureItem::Frames(FrameBatch { segment, frames }));
+        }
+        match end {
+            End::Secrets(text) => Some(CaptureItem::Secrets(text)),
+            End::Warning(problem) => {
+                Some(CaptureItem::Warning(format!("{}: offset {}: {}", self.name, problem.offset, problem.message)))
+            }
+            End::Full | End::Need => {
+                self.done = true;
+                self.truncation((size as u64).saturating_sub(self.offset))
+            }
+        }
+    }
+
+    fn truncation(&self, left: u64) -> Option<CaptureItem> {
+        (left > 0).then(|| {
+            let message = format!(
+                "{}: offset {}: cut off inside a record ({left} of its bytes are there); all before it was read",
+                self.name, self.offset
+            );
+            CaptureItem::Warning(message)
+        })
+    }
+}
+
+enum End {
+    Full,
+    Secrets(Vec<u8>),
+    Warning(Problem),
+    Need,
+}
+
+#[expect(
+    unsafe_code,
+    reason = "mapping a file is the point; the map is read-only and captures are not edited while read"
+)]
+fn map(file: &File) -> io::Result<Mmap> {
+    // SAFETY: the map is private to this process and never written; a file cut short meanwhile ends the process with
+    // SIGBUS rather than giving wrong bytes.
+    let map = unsafe { Mmap::map(file)? };
+    #[cfg(unix)]
+    map.advise(memmap2::Advice::Sequential)?;
+    Ok(map)
+}
+
+fn open_file(file: File) -> io::Result<Bytes> {
+    let is_regular = file.metadata()?.is_file();
+    if is_regular && file.metadata()?.len() > 0 {
+        let map = map(&file)?;
+        if !is_compressed(&map) {
+            return Ok(Bytes::Mapped(Arc::new(map)));
+        }
+    }
+    decompressing(Box::new(file))
+}
+
+#[cfg(unix)]
+fn open_stdin() -> io::Result<Bytes> {
+    use std::os::fd::AsFd;
+    // Redirected from a file it can be mapped like one; from a pipe it is a stream.
+    let file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
+    open_file(file)
+}
+
+#[cfg(not(unix))]
+fn open_stdin() -> io::Result<Bytes> {
+    decompressing(Box::new(io::stdin()))
+}
+
+fn is_compressed(head: &[u8]) -> bool {
+    head.starts_with(&[0x1f, 0x8b]) || head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+}
+
+/// Looks at the first bytes of a stream and puts a decompressor over it where they ask for one.
+fn decompressing(mut reader: Box<dyn Read + Send>) -> io::Result<Bytes> {
+    let mut head = Vec::new();
+    reader.by_ref().take(4).read_to_end(&mut head)?;
+    let (gzip, zstandard) = (head.starts_with(&[0x1f, 0x8b]), head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]));
+    let whole = io::Cursor::new(head).chain(reader);
+    let reader: Box<dyn Read + Send> = if gzip {
+        Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(READ_SIZE, whole)))
+    } else if zstandard {
+        Box::new(zstd::stream::read::Decoder::new(whole)?)
+    } else {
+        Box::new(whole)
+    };
+    Ok(Bytes::Stream(reader))
+}
