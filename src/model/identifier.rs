@@ -30,8 +30,8 @@ pub struct Place {
 pub struct Profile {
     /// Values to look for, in the file's order.
     pub identifiers: Vec<Identifier>,
-    /// Where the phone is.
-    pub location: Option<Place>,
+    /// Where the phone is or was, in the file's order.
+    pub locations: Vec<Place>,
     /// `app.package`.
     pub package: Option<String>,
     /// `app.first_party`: registrable domains or hosts of the app's own servers.
