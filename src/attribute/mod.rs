@@ -1,1 +1,83 @@
-//! (being written)
+//! Host → the [`Party`] that receives what is sent there: the app's own side, an SDK or company of the rules, else
+//! the registrable domain. Reads no traffic; what is sent is the detector's matter.
+
+use crate::model::{Party, Role};
+use crate::rules::{FIRST_PARTY, RuleSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Names receivers by host.
+#[derive(Debug, Clone)]
+pub struct Attributor {
+    rules: Arc<RuleSet>,
+    /// Lower-case domains and hosts of the app's own servers.
+    first_party: Vec<String>,
+    own: Arc<Party>,
+}
+
+impl Attributor {
+    /// An attributor for an app whose own servers are at `first_party`: domains, of which all subdomains count too,
+    /// host names or addresses. Domains of the command line and of the profile go into the one list.
+    #[must_use]
+    pub fn new(rules: Arc<RuleSet>, first_party: &[String]) -> Self {
+        let first_party = first_party.iter().map(|domain| clean(domain)).filter(|d| !d.is_empty()).collect();
+        let own = Arc::new(Party { id: Arc::from(FIRST_PARTY), name: Arc::from(FIRST_PARTY), role: Role::FirstParty });
+        Self { rules, first_party, own }
+    }
+
+    /// Who receives what is sent to `host` (a name or an address, port and brackets allowed). The app's own domains
+    /// come first, then the longest suffix of the rules; an unknown name is its registrable domain, an address itself.
+    #[must_use]
+    pub fn party(&self, host: &str) -> Arc<Party> {
+        let host = clean(host);
+        if self.first_party.iter().any(|domain| is_under(&host, domain)) {
+            return Arc::clone(&self.own);
+        }
+        if host.is_empty() || host.parse::<IpAddr>().is_ok() {
+            let name: Arc<str> = Arc::from(if host.is_empty() { "unknown" } else { &*host });
+            return Arc::new(Party { id: Arc::clone(&name), name, role: Role::Unknown });
+        }
+        if let Some((rule, _)) = self.rules.party_by_host(&host) {
+            return Arc::clone(&rule.party);
+        }
+        let name: Arc<str> = Arc::from(registrable_domain(&host));
+        Arc::new(Party { id: Arc::clone(&name), name, role: Role::ThirdParty })
+    }
+
+    /// Whether the host belongs to the app's own side.
+    #[must_use]
+    pub fn is_first_party(&self, host: &str) -> bool {
+        let host = clean(host);
+        self.first_party.iter().any(|domain| is_under(&host, domain))
+    }
+}
+
+/// The registrable domain of a lower-case host name (public suffix list); the host itself where it has none, as an
+/// address, a single label or a public suffix.
+#[must_use]
+pub fn registrable_domain(host: &str) -> &str {
+    let host = host.strip_suffix('.').unwrap_or(host);
+    if host.parse::<IpAddr>().is_ok() {
+        return host;
+    }
+    psl::domain_str(host).unwrap_or(host)
+}
+
+/// A host as compared: without port, brackets, `*.` and final dot, in ASCII lower case.
+fn clean(host: &str) -> String {
+    let host = host.trim();
+    let host = match host.strip_prefix('[') {
+        Some(rest) => rest.split(']').next().unwrap_or(rest),
+        None => match host.split_once(':') {
+            Some((name, port)) if !port.contains(':') => name,
+            _ => host,
+        },
+    };
+    let host = host.strip_prefix("*.").or_else(|| host.strip_prefix('.')).unwrap_or(host);
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+}
+
+/// Whether `host` is `domain` or a name under it.
+fn is_under(host: &str, domain: &str) -> bool {
+    host.strip_suffix(domain).is_some_and(|before| before.is_empty() || before.ends_with('.'))
+}
