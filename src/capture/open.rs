@@ -284,18 +284,28 @@ impl Capture {
             let mut frames = Vec::new();
             let end = self.take(&buffer, base, &mut frames);
             let taken = usize::try_from(self.offset - base).unwrap_or(buffer.len()).min(buffer.len());
-            self.rest = buffer[taken..].to_vec();
-            if frames.is_empty() && matches!(end, End::Need) {
-                if self.fill()? == 0 {
-                    let len = self.rest.len() as u64;
+            if let (End::Need(need), true) = (&end, frames.is_empty()) {
+                self.rest = buffer;
+                self.rest.drain(..taken);
+                if !self.fill_to(*need)? {
                     self.done = true;
-                    return Ok(self.truncation(len));
+                    return Ok(self.truncation(self.rest.len() as u64));
                 }
                 continue;
             }
-            let total = taken;
-            return Ok(self.finish_batch(Arc::new(buffer), frames, end, total));
+            self.rest = buffer[taken..].to_vec();
+            return Ok(self.finish_batch(Arc::new(buffer), frames, end, taken));
         }
+    }
+
+    /// Reads until `need` bytes wait; false where the stream ends before.
+    fn fill_to(&mut self, need: usize) -> Result<bool, CaptureError> {
+        while self.rest.len() < need {
+            if self.fill()? == 0 {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     /// Takes frames from `bytes`, which begin at `base` of the capture, until a batch is full or something else comes.
@@ -328,7 +338,7 @@ impl Capture {
                     self.offset += len as u64;
                     return End::Warning(problem);
                 }
-                Ok(Step::Need(_)) => return End::Need,
+                Ok(Step::Need(need)) => return End::Need(need),
                 Err(problem) => {
                     if !frames.is_empty() {
                         return End::Full;
@@ -353,7 +363,7 @@ impl Capture {
             End::Warning(problem) => {
                 Some(CaptureItem::Warning(format!("{}: offset {}: {}", self.name, problem.offset, problem.message)))
             }
-            End::Full | End::Need => {
+            End::Full | End::Need(_) => {
                 self.done = true;
                 self.truncation((size as u64).saturating_sub(self.offset))
             }
@@ -375,7 +385,7 @@ enum End {
     Full,
     Secrets(Vec<u8>),
     Warning(Problem),
-    Need,
+    Need(usize),
 }
 
 #[expect(

@@ -1,1 +1,8 @@
-//! (being written)
+//! Packets → conversations: which flow and direction a packet belongs to ([`FlowTable`]) and, for TCP, the bytes of
+//! each direction in order with their gaps ([`TcpStream`]). Looks at no content.
+
+mod table;
+mod tcp;
+
+pub use table::{FLOWS_MAX, FlowTable, Seen};
+pub use tcp::{Delivery, PENDING_MAX, Segment, TcpStream};
