@@ -1,0 +1,39 @@
+//! A URL in a value (a referrer, a landing page, an endpoint): the pairs of its query and fragment.
+
+use super::shape::Input;
+use super::walker::Walker;
+use super::{Decoder, Probe, form};
+use std::ops::Range;
+
+pub(super) struct Url;
+
+impl Decoder for Url {
+    fn probe(&self, input: &Input<'_>) -> Probe {
+        if input.shape.pair() && query(input.bytes()).is_some() { Probe::Unsure } else { Probe::No }
+    }
+
+    fn decode(&self, input: &Input<'_>, walker: &mut Walker<'_>) {
+        let Some(range) = query(input.bytes()) else { return };
+        walker.step("url", |walker| {
+            let bytes = input.bytes();
+            let fragment = memchr::memchr(b'#', &bytes[range.clone()]).map(|found| range.start + found);
+            form::pairs(input.doc, range.start..fragment.unwrap_or(range.end), walker);
+            if let Some(fragment) = fragment {
+                form::pairs(input.doc, fragment + 1..range.end, walker);
+            }
+        });
+    }
+}
+
+/// Where the query of a value that is a URL, or a path with a query, stands.
+fn query(bytes: &[u8]) -> Option<Range<usize>> {
+    let head = &bytes[..bytes.len().min(2048)];
+    let question = memchr::memchr2(b'?', b'#', head)?;
+    let before = &head[..question];
+    let scheme = memchr::memmem::find(before, b"://").is_some_and(|end| {
+        end > 0 && before[..end].iter().all(|&byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+    });
+    let blank = bytes.iter().any(|byte| byte.is_ascii_whitespace());
+    ((scheme || before.first() == Some(&b'/')) && !blank && memchr::memchr(b'=', &bytes[question..]).is_some())
+        .then_some(question + 1..bytes.len())
+}
