@@ -1,1 +1,28 @@
-//! (being written)
+//! Passive TLS: the ciphertext of both directions of a flow to plaintext, with the secrets of key logs, and without
+//! them to the names and protocols a handshake tells. Reassembly of the stream is left to `flow`, what the plaintext
+//! means to `http`. Sans-IO: no clock, file or socket.
+
+mod cipher;
+mod handshake;
+pub mod hello;
+mod keylog;
+mod keyring;
+mod output;
+mod probe;
+mod reader;
+mod record;
+mod schedule;
+mod session;
+mod suite;
+mod suite_names;
+
+pub use handshake::HANDSHAKE_MESSAGE_MAX;
+pub use keylog::*;
+pub use keyring::{SEQUENCE_SEARCH_MAX, TRIAL_BYTES_MAX};
+pub use output::Output;
+pub use probe::{Probe, probe};
+pub use reader::Reader;
+pub use record::{RECORD_BODY_MAX, RECORD_MAX, RECORD_SCAN_MAX};
+pub use schedule::{EXPAND_MAX, expand_label};
+pub use session::{MISSES_MAX, TlsSession};
+pub use suite::{Bulk, Hash, Suite, suite_name};

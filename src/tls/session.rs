@@ -1,0 +1,620 @@
+//! One TLS session read passively: the ciphertext of both directions in, plaintext and what is known of the session
+//! out. Follows hellos, key changes and closure; records, keys and numbers are left to `record` and `keyring`.
+
+use super::cipher::{Opener, Role, Session12};
+use super::handshake::{Handshake, Step, kind};
+use super::hello::{self, ClientHello, ServerHello};
+use super::keylog::{KeyLog, SecretLabel};
+use super::keyring::{Epoch, Keyring, Numbering, Success, TRIAL_BYTES_MAX};
+use super::output::Output;
+use super::record::{Deframer, Found, HEADER_LEN, Loss, Place, RecordHeader, content};
+use super::suite::{Suite, suite_name};
+use crate::model::{Direction, Layer, OpaqueReason, StreamChunk, Timestamp, TlsInfo, Weird};
+use std::sync::Arc;
+
+/// Records in a row that no key opens before a direction is given up.
+pub const MISSES_MAX: u64 = 64;
+
+const TLS_1_3: u16 = 0x0304;
+
+/// How the records of a direction are read.
+enum Protection {
+    /// In the clear; whether a ChangeCipherSpec was seen whose meaning is not known yet.
+    Clear { change_cipher_spec: bool },
+    /// Encrypted, with keys to try.
+    Sealed(Box<Keyring>),
+    /// Encrypted, and not to be read.
+    Opaque,
+}
+
+/// One direction.
+struct Side {
+    deframer: Deframer,
+    handshake: Handshake,
+    protection: Protection,
+    /// Plaintext lost since the last piece handed on.
+    plain_gap: u64,
+    /// Where a loss across records began.
+    hole: Option<u64>,
+}
+
+impl Side {
+    fn new() -> Self {
+        Self {
+            deframer: Deframer::default(),
+            handshake: Handshake::default(),
+            protection: Protection::Clear { change_cipher_spec: false },
+            plain_gap: 0,
+            hole: None,
+        }
+    }
+}
+
+/// What of a ClientHello is used later.
+struct Client {
+    random: [u8; 32],
+    early_data: bool,
+}
+
+/// What of a ServerHello is used later.
+struct Server {
+    random: [u8; 32],
+    version: u16,
+    suite: Option<Suite>,
+}
+
+/// A TLS session of one flow.
+pub struct TlsSession {
+    keys: Arc<KeyLog>,
+    info: Arc<TlsInfo>,
+    client: Option<Client>,
+    server: Option<Server>,
+    /// Which way the client's records go; a flow's opener is not always the TLS client.
+    client_direction: Direction,
+    sides: [Side; 2],
+    opaque: Option<OpaqueReason>,
+    readable: bool,
+    budget: u64,
+    reported: Vec<&'static str>,
+}
+
+/// The record at hand.
+#[derive(Clone, Copy)]
+struct Record<'a> {
+    direction: Direction,
+    ts: Timestamp,
+    header: RecordHeader,
+    body: &'a [u8],
+    offset: u64,
+    /// Whether its place is a guess after a loss.
+    guessed: bool,
+}
+
+impl TlsSession {
+    /// A session of which nothing was seen yet, to be opened with `keys`.
+    #[must_use]
+    pub fn new(keys: Arc<KeyLog>) -> Self {
+        Self {
+            keys,
+            info: Arc::default(),
+            client: None,
+            server: None,
+            client_direction: Direction::ToServer,
+            sides: [Side::new(), Side::new()],
+            opaque: None,
+            readable: false,
+            budget: TRIAL_BYTES_MAX,
+            reported: Vec::new(),
+        }
+    }
+
+    /// What is known of the session so far.
+    #[must_use]
+    pub fn info(&self) -> Arc<TlsInfo> {
+        Arc::clone(&self.info)
+    }
+
+    /// Whether application data was opened.
+    #[must_use]
+    pub const fn readable(&self) -> bool {
+        self.readable
+    }
+
+    /// Why encrypted records stayed closed, if some did.
+    #[must_use]
+    pub const fn opaque_reason(&self) -> Option<OpaqueReason> {
+        self.opaque
+    }
+
+    /// Takes the next ciphertext of a direction.
+    pub fn chunk(&mut self, chunk: StreamChunk<'_>, out: &mut Output) {
+        let direction = chunk.direction;
+        let mut deframer = std::mem::take(&mut self.side(direction).deframer);
+        if chunk.gap > 0 {
+            self.lose(direction, chunk.gap, &mut deframer, out);
+        }
+        let mut at = 0;
+        loop {
+            if matches!(self.side(direction).protection, Protection::Opaque) {
+                out.opaque_bytes += chunk.bytes.len().saturating_sub(at) as u64;
+                break;
+            }
+            let Some(found) = deframer.next(chunk.bytes, &mut at) else { break };
+            let confirmed = self.found(&found, &deframer, chunk, out);
+            deframer.resolve(&found, confirmed);
+        }
+        self.side(direction).deframer = deframer;
+    }
+
+    /// A direction ended; what was not whole is used as far as it goes.
+    pub fn close(&mut self, direction: Direction, out: &mut Output) {
+        let side = self.side(direction);
+        let clear = matches!(side.protection, Protection::Clear { .. });
+        let deframer = std::mem::take(&mut side.deframer);
+        let handshake = std::mem::take(&mut side.handshake);
+        let Some((header, part)) = deframer.unfinished() else {
+            self.cut_hello(direction, &handshake, out);
+            return;
+        };
+        if !clear {
+            out.opaque_bytes += (HEADER_LEN + part.len()) as u64;
+            self.weird(out, "the stream ends within a TLS record");
+        } else if header.kind == content::HANDSHAKE && self.client.is_none() {
+            self.handshake_cut_in_record(direction, handshake, part, out);
+        }
+    }
+
+    /// A ClientHello of which only the beginning was captured still has its name.
+    fn handshake_cut_in_record(
+        &mut self,
+        direction: Direction,
+        mut handshake: Handshake,
+        part: &[u8],
+        out: &mut Output,
+    ) {
+        let mut rest = part;
+        while let Step::Message(..) | Step::TooLong = handshake.step(&mut rest) {}
+        self.cut_hello(direction, &handshake, out);
+    }
+
+    fn cut_hello(&mut self, direction: Direction, handshake: &Handshake, out: &mut Output) {
+        let cut = handshake.unfinished().filter(|&(kind, _)| kind == kind::CLIENT_HELLO && self.client.is_none());
+        if let Some(hello) = cut.and_then(|(_, body)| hello::client_hello(body)) {
+            self.client_hello(direction, &hello, out);
+        }
+    }
+
+    fn side(&mut self, direction: Direction) -> &mut Side {
+        let [to_server, to_client] = &mut self.sides;
+        match direction {
+            Direction::ToServer => to_server,
+            Direction::ToClient => to_client,
+        }
+    }
+
+    fn role(&self, direction: Direction) -> Role {
+        if direction == self.client_direction { Role::Client } else { Role::Server }
+    }
+
+    fn weird(&mut self, out: &mut Output, reason: &'static str) {
+        if !self.reported.contains(&reason) {
+            self.reported.push(reason);
+            out.weirds.push(Weird::new(Layer::Tls, reason));
+        }
+    }
+
+    /// Bytes of the stream are missing.
+    fn lose(&mut self, direction: Direction, lost: u64, deframer: &mut Deframer, out: &mut Output) {
+        let start = deframer.offset();
+        let loss = deframer.lose(lost);
+        let hole_before = self.side(direction).hole;
+        match loss {
+            Loss::Same => return,
+            Loss::Within(header) if hole_before.is_none() => self.lose_record(direction, header),
+            Loss::Within(_) | Loss::Across => self.side(direction).hole = Some(hole_before.unwrap_or(start)),
+        }
+        self.weird(out, "bytes of a TLS stream are missing");
+    }
+
+    /// One record, whose header was seen, is damaged.
+    fn lose_record(&mut self, direction: Direction, header: RecordHeader) {
+        let side = self.side(direction);
+        let len = u64::from(header.len);
+        match &mut side.protection {
+            Protection::Clear { .. } if header.kind == content::HANDSHAKE => side.handshake.lose(len),
+            Protection::Clear { .. } | Protection::Opaque => {}
+            Protection::Sealed(ring) => {
+                if header.kind == content::APPLICATION_DATA && ring.epoch() != Some(Epoch::Handshake) {
+                    side.plain_gap += len.saturating_sub(ring.overhead() as u64);
+                }
+                ring.pass_one();
+                side.handshake.lose(len);
+            }
+        }
+    }
+
+    /// Handles a record; false where its place was guessed wrong.
+    fn found(&mut self, found: &Found, deframer: &Deframer, chunk: StreamChunk<'_>, out: &mut Output) -> bool {
+        let body = match &found.place {
+            Place::Chunk(range) => chunk.bytes.get(range.clone()).unwrap_or_default(),
+            Place::Kept => deframer.kept_body(found.header),
+        };
+        let guessed = deframer.is_scanning();
+        if guessed {
+            self.weird(out, "TLS records were looked for");
+        }
+        let side = self.side(chunk.direction);
+        if guessed && side.hole.is_none() {
+            side.hole = Some(found.offset);
+        }
+        let record = Record {
+            direction: chunk.direction,
+            ts: chunk.ts,
+            header: found.header,
+            body,
+            offset: found.offset,
+            guessed,
+        };
+        match &self.side(chunk.direction).protection {
+            Protection::Clear { change_cipher_spec } => {
+                let change_cipher_spec = *change_cipher_spec;
+                self.clear_record(record, change_cipher_spec, out)
+            }
+            Protection::Sealed(_) => self.sealed_record(record, out),
+            Protection::Opaque => {
+                out.opaque_bytes += record_len(record);
+                true
+            }
+        }
+    }
+
+    fn clear_record(&mut self, record: Record<'_>, change_cipher_spec: bool, out: &mut Output) -> bool {
+        let direction = record.direction;
+        let known_version = self.server.as_ref().map(|server| server.version);
+        let before_tls13 = known_version.is_some_and(|version| version < TLS_1_3);
+        match record.header.kind {
+            content::CHANGE_CIPHER_SPEC if before_tls13 => self.seal12(direction),
+            content::CHANGE_CIPHER_SPEC if known_version.is_none() => {
+                self.side(direction).protection = Protection::Clear { change_cipher_spec: true };
+            }
+            content::CHANGE_CIPHER_SPEC => {}
+            content::ALERT => self.alert(record, record.body, out),
+            content::HANDSHAKE if change_cipher_spec && known_version != Some(TLS_1_3) => {
+                self.seal12(direction);
+                return self.sealed_record(record, out);
+            }
+            content::HANDSHAKE => {
+                if record.guessed {
+                    self.side(direction).handshake.lose(u64::MAX);
+                }
+                if !self.side(direction).handshake.begins_message(record.body) {
+                    if before_tls13 {
+                        self.seal12(direction);
+                        return self.sealed_record(record, out);
+                    }
+                } else {
+                    self.handshake(direction, record.body, out);
+                }
+                self.side(direction).hole = None;
+            }
+            content::APPLICATION_DATA => {
+                if before_tls13 {
+                    self.seal12(direction)
+                } else {
+                    self.seal13(direction)
+                }
+                return self.sealed_record(record, out);
+            }
+            _ => {}
+        }
+        true
+    }
+
+    /// Keys for TLS 1.2 and before, from the hellos seen last.
+    fn seal12(&mut self, direction: Direction) {
+        let protection = match self.ring12(self.role(direction)) {
+            Ok(ring) => Protection::Sealed(Box::new(ring)),
+            Err(reason) => {
+                self.opaque.get_or_insert(reason);
+                Protection::Opaque
+            }
+        };
+        let lost_since = self.side(direction).hole;
+        self.side(direction).protection = protection;
+        if lost_since.is_some() {
+            self.side(direction).handshake = Handshake::default();
+        }
+    }
+
+    fn ring12(&self, role: Role) -> Result<Keyring, OpaqueReason> {
+        let client = self.client.as_ref().ok_or(OpaqueReason::NoHandshake)?;
+        let mut secrets = self.keys.secrets(&client.random, SecretLabel::MasterSecret).peekable();
+        if secrets.peek().is_none() {
+            return Err(OpaqueReason::NoKey);
+        }
+        let server = self.server.as_ref().ok_or(OpaqueReason::NoHandshake)?;
+        let suite = server.suite.filter(|&suite| Opener::supports(suite) && server.version == 0x0303);
+        let suite = suite.ok_or(OpaqueReason::UnsupportedCipher)?;
+        let session = Session12 { suite, client_random: &client.random, server_random: &server.random };
+        let openers = secrets.filter_map(|secret| Opener::tls12(session, role, secret.source, secret.bytes)).collect();
+        Keyring::new(Numbering::Continuous, [(Epoch::Application, openers)]).ok_or(OpaqueReason::UnsupportedCipher)
+    }
+
+    /// Keys for TLS 1.3, as many epochs as are known.
+    fn seal13(&mut self, direction: Direction) {
+        self.side(direction).protection = match self.ring13(self.role(direction)) {
+            Ok(ring) => Protection::Sealed(Box::new(ring)),
+            Err(reason) => {
+                self.opaque.get_or_insert(reason);
+                Protection::Opaque
+            }
+        };
+    }
+
+    fn ring13(&self, role: Role) -> Result<Keyring, OpaqueReason> {
+        let client = self.client.as_ref().ok_or(OpaqueReason::NoHandshake)?;
+        if self.server.as_ref().is_some_and(|server| !server.suite.is_some_and(Opener::supports)) {
+            return Err(OpaqueReason::UnsupportedCipher);
+        }
+        let early = client.early_data && role == Role::Client;
+        let labels = match role {
+            Role::Client => [
+                (Epoch::Early, SecretLabel::ClientEarlyTraffic),
+                (Epoch::Handshake, SecretLabel::ClientHandshakeTraffic),
+                (Epoch::Application, SecretLabel::ClientTraffic0),
+            ]
+            .as_slice(),
+            Role::Server => [
+                (Epoch::Handshake, SecretLabel::ServerHandshakeTraffic),
+                (Epoch::Application, SecretLabel::ServerTraffic0),
+            ]
+            .as_slice(),
+        };
+        let epochs = labels
+            .iter()
+            .filter(|&&(epoch, _)| early || epoch != Epoch::Early)
+            .map(|&(epoch, label)| (epoch, self.openers13(&client.random, label)));
+        Keyring::new(Numbering::Epochs, epochs).ok_or(OpaqueReason::NoKey)
+    }
+
+    /// The keys of a label; of every suite the secret may belong to where the ServerHello was not seen.
+    fn openers13(&self, client_random: &[u8; 32], label: SecretLabel) -> Vec<Opener> {
+        let agreed = self.server.as_ref().and_then(|server| server.suite);
+        let mut openers = Vec::new();
+        for secret in self.keys.secrets(client_random, label) {
+            let suites = Suite::tls13_with_secret_len(secret.bytes.len());
+            let suites = suites.filter(|&suite| agreed.is_none_or(|agreed| agreed == suite));
+            openers.extend(suites.filter_map(|suite| Opener::tls13(suite, secret.source, secret.bytes)));
+        }
+        openers
+    }
+
+    fn sealed_record(&mut self, record: Record<'_>, out: &mut Output) -> bool {
+        let Record { direction, header, body, .. } = record;
+        let mut budget = self.budget;
+        let side = self.side(direction);
+        let Protection::Sealed(ring) = &mut side.protection else {
+            out.opaque_bytes += record_len(record);
+            return true;
+        };
+        let tls13 = ring.numbering() == Numbering::Epochs;
+        if tls13 && header.kind != content::APPLICATION_DATA {
+            return self.clear_in_tls13(record, out);
+        }
+        if let Some(start) = side.hole.filter(|_| record.guessed) {
+            ring.pass_bytes(record.offset.saturating_sub(start));
+        }
+        let success = ring.open(header, body, out.room(body.len()), &mut budget);
+        self.budget = budget;
+        match success {
+            Some(success) => {
+                self.opened(record, success, out);
+                true
+            }
+            None => self.missed(record, out),
+        }
+    }
+
+    /// TLS 1.3 leaves alerts before the keys, a second ClientHello and compatibility records in the clear.
+    fn clear_in_tls13(&mut self, record: Record<'_>, out: &mut Output) -> bool {
+        match record.header.kind {
+            content::HANDSHAKE if !record.guessed => self.handshake(record.direction, record.body, out),
+            content::ALERT if record.body.len() == 2 => self.alert(record, record.body, out),
+            _ => {}
+        }
+        !record.guessed
+    }
+
+    fn missed(&mut self, record: Record<'_>, out: &mut Output) -> bool {
+        let spent = self.budget == 0;
+        if record.guessed && !spent {
+            return false;
+        }
+        out.opaque_bytes += record_len(record);
+        let side = self.side(record.direction);
+        let Protection::Sealed(ring) = &mut side.protection else { return true };
+        ring.miss();
+        let complete = ring.numbering() == Numbering::Continuous || ring.has(Epoch::Handshake);
+        let has_application = ring.has(Epoch::Application);
+        let proven = ring.is_proven();
+        let give_up = spent || ring.misses() >= MISSES_MAX;
+        if ring.epoch() == Some(Epoch::Application) && proven && record.header.kind == content::APPLICATION_DATA {
+            side.plain_gap += u64::from(record.header.len).saturating_sub(ring.overhead() as u64);
+        }
+        if give_up {
+            side.protection = Protection::Opaque;
+        }
+        if !has_application {
+            self.opaque.get_or_insert(OpaqueReason::NoKey);
+        } else if proven {
+            self.opaque.get_or_insert(if spent { OpaqueReason::Truncated } else { OpaqueReason::WrongKey });
+            self.weird(out, "a TLS record could not be opened");
+        } else if complete || give_up {
+            self.opaque.get_or_insert(OpaqueReason::WrongKey);
+            self.weird(out, "the keys given do not open the TLS session");
+        }
+        true
+    }
+
+    fn opened(&mut self, record: Record<'_>, success: Success, out: &mut Output) {
+        let direction = record.direction;
+        if self.info.keys.is_none() || self.info.cipher.is_none() {
+            let info = Arc::make_mut(&mut self.info);
+            info.keys = Some(success.source);
+            info.cipher.get_or_insert_with(|| success.suite.name.to_owned());
+            if success.suite.is_tls13() {
+                info.version.get_or_insert_with(|| version_name(TLS_1_3));
+            }
+        }
+        let len = success.opened.len;
+        let side = self.side(direction);
+        if let Some(start) = side.hole.take() {
+            let sealed = record.offset.saturating_sub(start);
+            let overhead = success.skipped.saturating_mul((success.overhead + HEADER_LEN) as u64);
+            side.plain_gap += sealed.saturating_sub(overhead).max(1);
+            side.handshake.lose(u64::MAX);
+        }
+        match success.opened.kind {
+            content::APPLICATION_DATA => {
+                if len > 0 {
+                    let gap = std::mem::take(&mut side.plain_gap);
+                    out.push_plaintext(direction, record.ts, gap, len);
+                    self.readable = true;
+                }
+            }
+            content::HANDSHAKE => out.with_room(len, |body, out| self.sealed_handshake(direction, body, out)),
+            content::ALERT => out.with_room(len, |body, out| self.alert(record, body, out)),
+            content::CHANGE_CIPHER_SPEC if success.epoch == Epoch::Application => self.seal12(direction),
+            _ => {}
+        }
+    }
+
+    fn sealed_handshake(&mut self, direction: Direction, body: &[u8], out: &mut Output) {
+        if self.side(direction).handshake.begins_message(body) {
+            self.handshake(direction, body, out);
+        }
+    }
+
+    fn handshake(&mut self, direction: Direction, payload: &[u8], out: &mut Output) {
+        let mut handshake = std::mem::take(&mut self.side(direction).handshake);
+        let mut rest = payload;
+        loop {
+            match handshake.step(&mut rest) {
+                Step::Message(kind, body) => self.message(direction, kind, body, out),
+                Step::TooLong => self.weird(out, "a TLS handshake message is too long"),
+                Step::Done => break,
+            }
+        }
+        self.side(direction).handshake = handshake;
+    }
+
+    fn message(&mut self, direction: Direction, kind: u8, body: &[u8], out: &mut Output) {
+        match kind {
+            kind::CLIENT_HELLO => match hello::client_hello(body) {
+                Some(hello) => self.client_hello(direction, &hello, out),
+                None => self.weird(out, "a ClientHello is malformed"),
+            },
+            kind::SERVER_HELLO => match hello::server_hello(body) {
+                Some(hello) => self.server_hello(direction, &hello),
+                None => self.weird(out, "a ServerHello is malformed"),
+            },
+            kind::ENCRYPTED_EXTENSIONS => {
+                if self.is_tls13_epoch(direction, Epoch::Handshake) {
+                    Arc::make_mut(&mut self.info).alpn = hello::encrypted_extensions_alpn(body);
+                }
+            }
+            kind::END_OF_EARLY_DATA if self.is_tls13_epoch(direction, Epoch::Early) => {
+                self.advance(direction, Epoch::Handshake);
+            }
+            kind::FINISHED if self.is_tls13_epoch(direction, Epoch::Handshake) => {
+                self.advance(direction, Epoch::Application);
+            }
+            kind::KEY_UPDATE if self.is_tls13_epoch(direction, Epoch::Application) => {
+                if let Protection::Sealed(ring) = &mut self.side(direction).protection {
+                    ring.update();
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn is_tls13_epoch(&mut self, direction: Direction, epoch: Epoch) -> bool {
+        match &self.side(direction).protection {
+            Protection::Sealed(ring) => ring.numbering() == Numbering::Epochs && ring.epoch() == Some(epoch),
+            Protection::Clear { .. } | Protection::Opaque => false,
+        }
+    }
+
+    fn advance(&mut self, direction: Direction, epoch: Epoch) {
+        if let Protection::Sealed(ring) = &mut self.side(direction).protection {
+            ring.advance(epoch);
+        }
+    }
+
+    fn client_hello(&mut self, direction: Direction, hello: &ClientHello, out: &mut Output) {
+        self.client_direction = direction;
+        let first_alpn = hello.first_alpn();
+        if let Some(name) = &hello.server_name
+            && self.info.sni.as_ref() != Some(name)
+        {
+            out.names.push(name.clone());
+        }
+        if self.info.sni != hello.server_name || self.info.alpn != first_alpn {
+            let info = Arc::make_mut(&mut self.info);
+            info.sni.clone_from(&hello.server_name);
+            info.alpn = first_alpn;
+        }
+        self.client = Some(Client { random: hello.random, early_data: hello.early_data });
+        self.server = None;
+        if !hello.complete {
+            self.weird(out, "a ClientHello was cut");
+        }
+    }
+
+    fn server_hello(&mut self, direction: Direction, hello: &ServerHello) {
+        self.client_direction = direction.reversed();
+        let tls13 = hello.version >= TLS_1_3;
+        let info = Arc::make_mut(&mut self.info);
+        info.version = Some(version_name(hello.version));
+        info.cipher = Some(suite_name(hello.suite));
+        if hello.retry {
+            return;
+        }
+        if !tls13 {
+            info.alpn.clone_from(&hello.alpn);
+        }
+        let version = if tls13 { TLS_1_3 } else { hello.version };
+        self.server = Some(Server { random: hello.random, version, suite: Suite::by_id(hello.suite) });
+    }
+
+    fn alert(&mut self, record: Record<'_>, body: &[u8], out: &mut Output) {
+        const FATAL: u8 = 2;
+        const CLOSE_NOTIFY: u8 = 0;
+        let Some(&[level, description]) = body.first_chunk::<2>() else { return };
+        if description == CLOSE_NOTIFY {
+            out.closed.push(record.direction);
+        } else if level == FATAL {
+            self.weird(out, "a fatal TLS alert");
+            // bad_certificate … unknown_ca of the client: it refuses who answered, as pinning apps do.
+            if matches!(description, 42..=46 | 48) && self.role(record.direction) == Role::Client && !self.readable {
+                self.opaque = Some(OpaqueReason::Pinned);
+            }
+        }
+    }
+}
+
+fn record_len(record: Record<'_>) -> u64 {
+    (HEADER_LEN + record.body.len()) as u64
+}
+
+/// The name of a version number; drafts of TLS 1.3 count as it.
+fn version_name(version: u16) -> String {
+    match version {
+        0x0300 => "SSL 3.0".to_owned(),
+        0x0301 => "TLS 1.0".to_owned(),
+        0x0302 => "TLS 1.1".to_owned(),
+        0x0303 => "TLS 1.2".to_owned(),
+        TLS_1_3 | 0x7f00..=0x7fff => "TLS 1.3".to_owned(),
+        other => format!("0x{other:04x}"),
+    }
+}
