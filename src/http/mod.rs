@@ -1,1 +1,101 @@
-//! (being written)
+//! Turns the ordered bytes of a TCP or TLS stream into [`Exchange`](crate::model::Exchange)s.
+//!
+//! One file for each protocol; every parser is sans-IO and fed by the pipeline, which also probes, decrypts and
+//! moves a connection that changes protocol ([`Handoff`]) to the next parser. Content decoding is left to `decode`.
+
+mod body;
+mod chunked;
+mod exchanges;
+mod head;
+mod http1;
+mod probe;
+mod switching;
+
+#[cfg(test)]
+mod tests;
+
+pub use exchanges::{PENDING_BYTES_MAX, PENDING_EXCHANGES_MAX};
+pub use http1::{HEAD_MAX, Http1};
+pub use probe::{Probe, find_start, probe};
+pub use switching::HELD_MAX;
+
+use crate::model::{App, Direction, Exchange, FlowId, Headers, Request, StreamChunk, Timestamp, TlsInfo, Weird};
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What a parser must know of the stream it reads.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// The flow.
+    pub flow: FlowId,
+    /// Who opened it, as far as the flow shows.
+    pub client: SocketAddr,
+    /// The other side.
+    pub server: SocketAddr,
+    /// The app, where the capture names it.
+    pub app: Option<Arc<App>>,
+    /// The TLS session the bytes were taken from; none in clear text.
+    pub tls: Option<Arc<TlsInfo>>,
+}
+
+/// What a parser gives; the caller drains it after each call and may use it again.
+#[derive(Debug, Default)]
+pub struct Output {
+    /// Exchanges that ended, in the order of their requests.
+    pub exchanges: Vec<Exchange>,
+    /// What made no sense, each reason once a flow.
+    pub weirds: Vec<Weird>,
+    /// The connection goes on in another protocol; the parser takes no more bytes.
+    pub handoff: Option<Handoff>,
+    /// Bytes understood since the last drain.
+    pub read_bytes: u64,
+    /// Bytes skipped since the last drain because no message could be found in them.
+    pub skipped_bytes: u64,
+}
+
+/// What a connection changes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Switch {
+    /// A tunnel opened by `CONNECT` (RFC 9110 §9.3.6) to this authority.
+    Tunnel(String),
+    /// `Upgrade` (RFC 9110 §7.8) to this protocol, lower case: `websocket`, `h2c`, `tcp` …
+    Upgrade(String),
+}
+
+/// A connection that goes on in another protocol after an exchange.
+#[derive(Debug)]
+pub struct Handoff {
+    /// What it changes to.
+    pub switch: Switch,
+    /// Head of the request that asked for it; none where it was not captured.
+    pub request: Option<Request>,
+    /// Header fields of the answer; empty where it was not captured.
+    pub response_headers: Headers,
+    /// The bytes after the heads that were already taken in, in order; they belong to the new protocol.
+    pub rest: Vec<HeldChunk>,
+    /// Index for the next exchange of this flow.
+    pub next_index: u32,
+    /// Whether requests came from the flow's `ToClient` direction.
+    pub swapped: bool,
+}
+
+/// A [`StreamChunk`] that was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldChunk {
+    /// Which way.
+    pub direction: Direction,
+    /// When.
+    pub ts: Timestamp,
+    /// Bytes lost before.
+    pub gap: u64,
+    /// The bytes.
+    pub bytes: Vec<u8>,
+}
+
+impl HeldChunk {
+    /// The chunk as parsers take it.
+    #[must_use]
+    pub fn as_chunk(&self) -> StreamChunk<'_> {
+        StreamChunk { direction: self.direction, ts: self.ts, bytes: &self.bytes, gap: self.gap }
+    }
+}

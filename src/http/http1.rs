@@ -1,0 +1,548 @@
+//! HTTP/1 (RFC 9112) as seen from outside: both directions of a stream in, exchanges out.
+//!
+//! Each direction is a small state machine over bytes in order; in-order bytes are parsed where they stand and only what
+//! a later chunk must finish is copied. What makes no sense is skipped up to the next start line and counted.
+
+use super::body::{BodyReader, Progress, empty_body};
+use super::exchanges::{EntryId, Exchanges, Method, OVERFULL};
+use super::head::{self, Fields, Framing, HeadScan, RequestHead, ResponseHead};
+use super::probe::{Kind, NeedMore, PREFIX_MAX, Place, START_LINE_MAX, empty_lines, is_request_at_end, message_kind};
+use super::{Context, HeldChunk, Output, Switch};
+use crate::model::{Body, Direction, Headers, Layer, Request, Response, StreamChunk, Timestamp, Weird};
+use memchr::memchr;
+
+/// Longest message head.
+pub const HEAD_MAX: usize = 1 << 20;
+/// Head buffers above this size are not kept for the next head.
+const BUFFER_KEEP_MAX: usize = 16 << 10;
+
+/// The parser of one connection.
+#[derive(Debug)]
+pub struct Http1 {
+    pub(super) exchanges: Exchanges,
+    /// By direction.
+    pub(super) sides: [Side; 2],
+    /// Whether requests come from `ToClient`; none before the first message.
+    pub(super) swapped: Option<bool>,
+    /// The request after which requests are held back, by its exchange.
+    pub(super) asked: Option<(EntryId, Request)>,
+    /// The answer that changes the protocol.
+    pub(super) switching: Option<(EntryId, Switch, Headers)>,
+    pub(super) held: Vec<HeldChunk>,
+    pub(super) held_bytes: usize,
+    /// Responses do not come: requests are not held back for them any more.
+    pub(super) unanswered: bool,
+    pub(super) reported: Vec<&'static str>,
+    pub(super) done: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Side {
+    pub(super) state: State,
+    /// Bytes of an unfinished start line or head.
+    pub(super) buf: Vec<u8>,
+    scan: HeadScan,
+    /// When the message began.
+    pub(super) started: Timestamp,
+    /// A message boundary was lost since the last message.
+    lost: bool,
+}
+
+#[derive(Debug, Default)]
+pub(super) enum State {
+    /// A message is due.
+    #[default]
+    Start,
+    /// Looking for the next start line.
+    Seek {
+        line_start: bool,
+    },
+    /// In a head whose start line was recognised.
+    Head(Kind),
+    Body(Box<Message>),
+    /// Bytes are kept until it is known whose they are.
+    Held,
+}
+
+#[derive(Debug)]
+pub(super) struct Message {
+    entry: EntryId,
+    head: Head,
+    body: BodyReader,
+    /// The client may leave the body out if the response comes before it (RFC 9110 §10.1.1).
+    refusable: bool,
+}
+
+#[derive(Debug)]
+pub(super) enum Head {
+    Request(RequestHead),
+    Response(ResponseHead),
+}
+
+impl Head {
+    const fn fields(&mut self) -> &mut Fields {
+        match self {
+            Self::Request(head) => &mut head.fields,
+            Self::Response(head) => &mut head.fields,
+        }
+    }
+}
+
+/// Whether a head was seen to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    Cut,
+}
+
+/// How a direction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// The sender closed it.
+    Closed,
+    /// Bytes are missing from here, or the capture ends.
+    Unknown,
+}
+
+impl Http1 {
+    /// A parser for one connection whose exchanges count from `first_index`.
+    #[must_use]
+    pub fn new(context: Context, first_index: u32) -> Self {
+        Self {
+            exchanges: Exchanges::new(context, first_index),
+            sides: [Side::default(), Side::default()],
+            swapped: None,
+            asked: None,
+            switching: None,
+            held: Vec::new(),
+            held_bytes: 0,
+            unanswered: false,
+            reported: Vec::new(),
+            done: false,
+        }
+    }
+
+    /// Takes the next bytes of a direction. After a [`Handoff`] nothing more is taken.
+    pub fn chunk(&mut self, chunk: StreamChunk<'_>, out: &mut Output) {
+        if self.done {
+            return;
+        }
+        let side = chunk.direction.index();
+        let held = matches!(self.sides[side].state, State::Held);
+        if held {
+            self.hold(chunk, out);
+        } else {
+            if chunk.gap > 0 {
+                self.lost(side, chunk.gap, out);
+            }
+            self.run(side, chunk.bytes, chunk.ts, out);
+        }
+        self.settle(out);
+    }
+
+    /// A direction ended (FIN or RST).
+    pub fn close(&mut self, direction: Direction, _ts: Timestamp, out: &mut Output) {
+        if !self.done {
+            self.cut(direction.index(), End::Closed, out);
+            self.settle(out);
+        }
+    }
+
+    /// The flow ended: gives out what is pending. May give a [`Handoff`] with bytes whose protocol stayed open.
+    pub fn finish(&mut self, out: &mut Output) {
+        for side in [0, 1] {
+            if !self.done {
+                self.cut(side, End::Unknown, out);
+            }
+        }
+        if !self.done && self.switching.is_some() {
+            self.hand_off(out);
+        }
+        if !self.done && !self.held.is_empty() {
+            self.decide_unanswered(out);
+            for side in [0, 1] {
+                self.cut(side, End::Unknown, out);
+            }
+        }
+        self.exchanges.flush(out);
+        self.done = true;
+    }
+
+    /// Whether requests come from the flow's `ToClient` direction (the capture began in its middle).
+    #[must_use]
+    pub fn is_swapped(&self) -> bool {
+        self.swapped == Some(true)
+    }
+
+    pub(super) fn weird(&mut self, reason: &'static str, out: &mut Output) {
+        if !self.reported.contains(&reason) {
+            self.reported.push(reason);
+            out.weirds.push(Weird { flow: Some(self.exchanges.context.flow), ..Weird::new(Layer::Http, reason) });
+        }
+    }
+
+    fn report_odd(&mut self, fields: &mut Fields, out: &mut Output) {
+        for reason in std::mem::take(&mut fields.odd) {
+            self.weird(reason, out);
+        }
+    }
+
+    /// The kind of message a side carries, once known.
+    fn wanted(&self, side: usize) -> Option<Kind> {
+        self.swapped.map(|swapped| if (side == 1) == swapped { Kind::Request } else { Kind::Response })
+    }
+
+    pub(super) const fn request_side(&self) -> usize {
+        matches!(self.swapped, Some(true)) as usize
+    }
+
+    fn run(&mut self, side: usize, mut input: &[u8], ts: Timestamp, out: &mut Output) {
+        while !input.is_empty() && !self.done {
+            let taken = match &self.sides[side].state {
+                State::Start => self.at_start(side, input, ts, out),
+                State::Seek { line_start: true } => self.at_line(side, input, ts, out),
+                State::Seek { line_start: false } => self.skip_line(side, input, out),
+                State::Head(kind) => {
+                    let kind = *kind;
+                    self.in_head(side, kind, input, out)
+                }
+                State::Body(_) => self.in_body(side, input, ts, out),
+                State::Held => {
+                    let direction = if side == 0 { Direction::ToServer } else { Direction::ToClient };
+                    self.hold(StreamChunk { direction, ts, bytes: input, gap: 0 }, out);
+                    input.len()
+                }
+            };
+            input = &input[taken..];
+        }
+    }
+
+    /// Where a message is due.
+    fn at_start(&mut self, side: usize, input: &[u8], ts: Timestamp, out: &mut Output) -> usize {
+        let empty = if self.sides[side].buf.is_empty() { empty_lines(input) } else { 0 };
+        if empty > 0 {
+            out.read_bytes += empty as u64;
+            return empty;
+        }
+        let (taken, verdict) = self.look(side, input, ts, Place::Boundary);
+        match verdict {
+            Err(NeedMore) => {}
+            Ok(Some(kind)) => self.begin_head(side, kind, out),
+            Ok(None) => {
+                self.weird("bytes that are no HTTP message", out);
+                self.lose_sync(side, true);
+                // No start line begins here; the rest is looked through line by line.
+                let seen = std::mem::take(&mut self.sides[side].buf);
+                let started = self.sides[side].started;
+                self.run(side, &seen, started, out);
+            }
+        }
+        taken
+    }
+
+    /// At a line start while looking for a message.
+    fn at_line(&mut self, side: usize, input: &[u8], ts: Timestamp, out: &mut Output) -> usize {
+        let (taken, verdict) = self.look(side, input, ts, Place::Anywhere);
+        match verdict {
+            Err(NeedMore) => {}
+            Ok(Some(kind)) => self.begin_head(side, kind, out),
+            Ok(None) => {
+                let buf = &mut self.sides[side].buf;
+                out.skipped_bytes += buf.len() as u64;
+                let line_start = buf.ends_with(b"\n");
+                buf.clear();
+                self.sides[side].state = State::Seek { line_start };
+            }
+        }
+        taken
+    }
+
+    fn skip_line(&mut self, side: usize, input: &[u8], out: &mut Output) -> usize {
+        let line = memchr(b'\n', input).map(|end| end + 1);
+        if line.is_some() {
+            self.sides[side].state = State::Seek { line_start: true };
+        }
+        let skipped = line.unwrap_or(input.len());
+        out.skipped_bytes += skipped as u64;
+        skipped
+    }
+
+    /// Looks whether a message begins at what is buffered and `input`, buffering of it what it must.
+    fn look(
+        &mut self,
+        side: usize,
+        input: &[u8],
+        ts: Timestamp,
+        place: Place,
+    ) -> (usize, Result<Option<Kind>, NeedMore>) {
+        let wanted = self.wanted(side);
+        let Side { buf, started, .. } = &mut self.sides[side];
+        if buf.is_empty() {
+            *started = ts;
+            let verdict = message_kind(input, wanted, place);
+            if verdict.is_err() {
+                buf.extend_from_slice(input);
+                return (input.len(), verdict);
+            }
+            return (0, verdict);
+        }
+        let line_end = memchr(b'\n', input);
+        let taken = line_end.map_or(input.len(), |end| end + 1);
+        buf.extend_from_slice(&input[..taken]);
+        let decides = line_end.is_some() || buf.len() <= PREFIX_MAX || buf.len() >= START_LINE_MAX;
+        (taken, if decides { message_kind(buf, wanted, place) } else { Err(NeedMore) })
+    }
+
+    /// A start line was recognised; the buffer holds what was read of the head.
+    fn begin_head(&mut self, side: usize, kind: Kind, out: &mut Output) {
+        if self.swapped.is_none() {
+            let swapped = (kind == Kind::Request) == (side == 1);
+            self.swapped = Some(swapped);
+            self.exchanges.swapped = swapped;
+            if swapped {
+                self.weird("client and server change places", out);
+            }
+        }
+        self.sides[side].state = State::Head(kind);
+        let buf = std::mem::take(&mut self.sides[side].buf);
+        if !buf.is_empty() {
+            let started = self.sides[side].started;
+            self.run(side, &buf, started, out);
+        }
+    }
+
+    fn in_head(&mut self, side: usize, kind: Kind, input: &[u8], out: &mut Output) -> usize {
+        let Side { buf, scan, .. } = &mut self.sides[side];
+        let window = &input[..input.len().min(HEAD_MAX - buf.len())];
+        let Some(end) = scan.feed(window) else {
+            buf.extend_from_slice(window);
+            if buf.len() == HEAD_MAX {
+                self.weird("message head longer than is kept", out);
+                self.cut(side, End::Unknown, out);
+                self.lose_sync(side, false);
+            }
+            return window.len();
+        };
+        if buf.is_empty() {
+            self.head(side, kind, &input[..end], Extent::Whole, out);
+            return end;
+        }
+        buf.extend_from_slice(&input[..end]);
+        let mut head = std::mem::take(buf);
+        self.head(side, kind, &head, Extent::Whole, out);
+        if head.capacity() <= BUFFER_KEEP_MAX && self.sides[side].buf.capacity() == 0 {
+            head.clear();
+            self.sides[side].buf = head;
+        }
+        end
+    }
+
+    fn in_body(&mut self, side: usize, input: &[u8], ts: Timestamp, out: &mut Output) -> usize {
+        let State::Body(message) = &mut self.sides[side].state else { return 0 };
+        if message.refusable && message.body.is_untouched() && self.exchanges.is_answered(message.entry) {
+            return self.in_refused_body(side, input, ts, out);
+        }
+        let (taken, progress) = message.body.feed(input);
+        out.read_bytes += taken as u64;
+        self.after_body(side, progress, out);
+        taken
+    }
+
+    /// The response came before any byte of the body: what comes is either the body or the next request.
+    fn in_refused_body(&mut self, side: usize, input: &[u8], ts: Timestamp, out: &mut Output) -> usize {
+        let (taken, verdict) = self.look(side, input, ts, Place::Anywhere);
+        match verdict {
+            Err(NeedMore) => {}
+            Ok(Some(kind)) => {
+                self.end_body(side, false, out);
+                self.begin_head(side, kind, out);
+            }
+            Ok(None) => self.accept_body(side, out),
+        }
+        taken
+    }
+
+    /// What is buffered belongs to the body after all.
+    fn accept_body(&mut self, side: usize, out: &mut Output) {
+        if let Side { state: State::Body(message), buf, started, .. } = &mut self.sides[side] {
+            message.refusable = false;
+            let (seen, started) = (std::mem::take(buf), *started);
+            self.run(side, &seen, started, out);
+        }
+    }
+
+    fn after_body(&mut self, side: usize, progress: Progress, out: &mut Output) {
+        match progress {
+            Progress::More => {}
+            Progress::Done => self.end_body(side, true, out),
+            Progress::Lost { line_start } => {
+                self.weird("body that breaks off", out);
+                self.end_body(side, false, out);
+                self.lose_sync(side, line_start);
+            }
+        }
+    }
+
+    /// Bytes of a side were lost at this point.
+    fn lost(&mut self, side: usize, gap: u64, out: &mut Output) {
+        self.accept_body(side, out);
+        if let State::Body(message) = &mut self.sides[side].state {
+            let progress = message.body.lost(gap);
+            self.after_body(side, progress, out);
+            return;
+        }
+        self.cut(side, End::Unknown, out);
+        self.lose_sync(side, true);
+    }
+
+    fn lose_sync(&mut self, side: usize, line_start: bool) {
+        let side = &mut self.sides[side];
+        // A side that is held back stays so: whose bytes come next is not its to say.
+        if !matches!(side.state, State::Held) {
+            side.state = State::Seek { line_start };
+        }
+        side.lost = true;
+    }
+
+    /// Ends what a side is in the middle of.
+    fn cut(&mut self, side: usize, end: End, out: &mut Output) {
+        self.accept_body(side, out);
+        let wanted = self.wanted(side);
+        let Side { state, buf, scan, .. } = &mut self.sides[side];
+        let bytes = std::mem::take(buf);
+        *scan = HeadScan::default();
+        let kind = match state {
+            State::Held => return,
+            State::Body(message) => {
+                let ended = end == End::Closed && message.body.is_until_close();
+                self.end_body(side, ended, out);
+                return;
+            }
+            State::Head(kind) => Some(*kind),
+            State::Start => match message_kind(&bytes, wanted, Place::Boundary) {
+                Ok(kind) => kind,
+                Err(NeedMore) if wanted != Some(Kind::Response) && is_request_at_end(&bytes) => Some(Kind::Request),
+                Err(NeedMore) => None,
+            },
+            State::Seek { .. } => None,
+        };
+        *state = State::Start;
+        match kind {
+            _ if bytes.is_empty() => {}
+            Some(kind) => {
+                self.begin_head(side, kind, out);
+                self.head(side, kind, &bytes, Extent::Cut, out);
+            }
+            None => {
+                out.skipped_bytes += bytes.len() as u64;
+                self.weird("start line that breaks off", out);
+            }
+        }
+    }
+
+    fn head(&mut self, side: usize, kind: Kind, bytes: &[u8], extent: Extent, out: &mut Output) {
+        out.read_bytes += bytes.len() as u64;
+        self.sides[side].state = State::Start;
+        // The last line of a head that was cut may be cut too.
+        let whole_lines = memchr::memrchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
+        let bytes = if extent == Extent::Cut { &bytes[..whole_lines] } else { bytes };
+        match kind {
+            Kind::Request => self.begin_request(side, head::request(bytes), extent, out),
+            Kind::Response => self.begin_response(side, head::response(bytes), extent, out),
+        }
+        if self.exchanges.enforce_caps(out) {
+            self.weird(OVERFULL, out);
+        }
+    }
+
+    fn begin_request(&mut self, side: usize, mut head: RequestHead, extent: Extent, out: &mut Output) {
+        let framing = head.fields.framing(Framing::Empty);
+        self.report_odd(&mut head.fields, out);
+        let method = match head.method.as_str() {
+            "HEAD" => Method::Head,
+            "CONNECT" => Method::Connect,
+            _ => Method::Other,
+        };
+        let entry = self.exchanges.open_request(self.sides[side].started, head.protocol, method);
+        match BodyReader::new(framing, head.fields.length_hint()) {
+            Some(body) if extent == Extent::Whole => {
+                let refusable = head.fields.expects_continue;
+                let message = Message { entry, head: Head::Request(head), body, refusable };
+                self.sides[side].state = State::Body(Box::new(message));
+            }
+            Some(_) | None => {
+                let body = empty_body(&mut head.fields, extent == Extent::Whole);
+                self.end_request(side, entry, head, body, out);
+            }
+        }
+    }
+
+    fn begin_response(&mut self, side: usize, mut head: ResponseHead, extent: Extent, out: &mut Output) {
+        const SWITCHING_PROTOCOLS: u16 = 101;
+        if (100..200).contains(&head.status) && head.status != SWITCHING_PROTOCOLS {
+            return;
+        }
+        let Side { started, lost, .. } = &mut self.sides[side];
+        let (started, lost) = (*started, std::mem::take(lost));
+        let (entry, method) = self.exchanges.open_response(started, head.protocol, lost);
+        let switch = match (head.status, method) {
+            (SWITCHING_PROTOCOLS, _) => Some(Switch::Upgrade(self.upgrade_to(entry, &head))),
+            (200..=299, Method::Connect) => Some(Switch::Tunnel(self.tunnel_to(entry))),
+            _ => None,
+        };
+        if let Some(switch) = switch {
+            self.switching = Some((entry, switch, head.fields.headers.clone()));
+            let body = empty_body(&mut head.fields, extent == Extent::Whole);
+            self.end_response(entry, head, body, out);
+            self.sides[side].state = State::Held;
+            return;
+        }
+        let framing = match (head.status, method) {
+            (204 | 304, _) | (_, Method::Head) => Framing::Empty,
+            _ => head.fields.framing(Framing::UntilClose),
+        };
+        self.report_odd(&mut head.fields, out);
+        match BodyReader::new(framing, head.fields.length_hint()) {
+            Some(body) if extent == Extent::Whole => {
+                let message = Message { entry, head: Head::Response(head), body, refusable: false };
+                self.sides[side].state = State::Body(Box::new(message));
+            }
+            Some(_) | None => {
+                let body = empty_body(&mut head.fields, extent == Extent::Whole);
+                self.end_response(entry, head, body, out);
+            }
+        }
+        if self.asked.as_ref().is_some_and(|(asked, _)| *asked == entry) {
+            self.release(out);
+        }
+    }
+
+    fn end_body(&mut self, side: usize, ended: bool, out: &mut Output) {
+        let State::Body(message) = std::mem::take(&mut self.sides[side].state) else { return };
+        let Message { entry, mut head, body, .. } = *message;
+        let body = body.finish(head.fields(), ended);
+        match head {
+            Head::Request(head) => self.end_request(side, entry, head, body, out),
+            Head::Response(head) => self.end_response(entry, head, body, out),
+        }
+    }
+
+    fn end_request(&mut self, side: usize, entry: EntryId, head: RequestHead, body: Body, out: &mut Output) {
+        let RequestHead { method, target, authority, fields, .. } = head;
+        let may_switch = method == "CONNECT" || fields.upgrade.is_some();
+        let request = Request { method, target, authority, headers: fields.headers, body };
+        if self.switching.is_some() {
+            self.sides[side].state = State::Held;
+        } else if may_switch && !self.unanswered && !self.exchanges.is_answered(entry) {
+            let head = Request { body: Body::default(), ..request.clone() };
+            self.asked = Some((entry, head));
+            self.sides[side].state = State::Held;
+        }
+        self.exchanges.close_request(entry, request, out);
+    }
+
+    fn end_response(&mut self, entry: EntryId, head: ResponseHead, body: Body, out: &mut Output) {
+        let response = Response { status: head.status, headers: head.fields.headers, body };
+        self.exchanges.close_response(entry, response, out);
+    }
+}

@@ -1,0 +1,112 @@
+//! The moment an HTTP/1 connection changes to another protocol: holds bytes back until it is known whose they are, then
+//! reads them as HTTP or hands them on.
+
+use super::exchanges::EntryId;
+use super::head::ResponseHead;
+use super::http1::{Http1, Side, State};
+use super::probe::{Kind, Place, START_LINE_MAX, empty_lines, message_kind};
+use super::{Handoff, HeldChunk, Output, Switch};
+use crate::model::{Direction, Headers, Request, StreamChunk};
+
+/// Most bytes kept while it is open whether the connection changes its protocol.
+pub const HELD_MAX: usize = 64 << 10;
+
+impl Http1 {
+    fn asked_for(&self, entry: EntryId) -> Option<&Request> {
+        self.asked.as_ref().filter(|(asked, _)| *asked == entry).map(|(_, request)| request)
+    }
+
+    pub(super) fn tunnel_to(&self, entry: EntryId) -> String {
+        self.asked_for(entry).map(|request| request.target_text().into_owned()).unwrap_or_default()
+    }
+
+    pub(super) fn upgrade_to(&self, entry: EntryId, head: &ResponseHead) -> String {
+        let offered = || {
+            let value = self.asked_for(entry)?.headers.get("upgrade")?;
+            Some(String::from_utf8_lossy(value).trim().to_ascii_lowercase())
+        };
+        head.fields.upgrade.clone().or_else(offered).unwrap_or_default()
+    }
+
+    pub(super) fn hold(&mut self, chunk: StreamChunk<'_>, out: &mut Output) {
+        self.held_bytes += chunk.bytes.len();
+        let StreamChunk { direction, ts, bytes, gap } = chunk;
+        self.held.push(HeldChunk { direction, ts, gap, bytes: bytes.to_vec() });
+        if self.held_bytes > HELD_MAX {
+            match self.switching {
+                Some(_) => self.hand_off(out),
+                None => self.decide_unanswered(out),
+            }
+        }
+    }
+
+    /// The connection goes on in HTTP: reads what was held back.
+    pub(super) fn release(&mut self, out: &mut Output) {
+        self.asked = None;
+        self.held_bytes = 0;
+        let side = self.request_side();
+        if matches!(self.sides[side].state, State::Held) {
+            self.sides[side].state = State::Start;
+        }
+        for held in std::mem::take(&mut self.held) {
+            self.chunk(held.as_chunk(), out);
+        }
+    }
+
+    /// No response tells whether the protocol changes: the bytes must.
+    pub(super) fn decide_unanswered(&mut self, out: &mut Output) {
+        self.weird("no response to a request to change the protocol", out);
+        self.unanswered = true;
+        let bytes: Vec<u8> =
+            self.held.iter().flat_map(|held| held.bytes.iter().copied()).take(START_LINE_MAX).collect();
+        let bytes = &bytes[empty_lines(&bytes)..];
+        match message_kind(bytes, Some(Kind::Request), Place::Boundary) {
+            Ok(Some(_)) => self.release(out),
+            _ => self.hand_off(out),
+        }
+    }
+
+    /// Hands the connection on once both heads are whole.
+    pub(super) fn settle(&mut self, out: &mut Output) {
+        let Some((entry, ..)) = &self.switching else { return };
+        let entry = *entry;
+        if !self.done && self.exchanges.is_asked(entry) {
+            self.hand_off(out);
+        }
+    }
+
+    pub(super) fn hand_off(&mut self, out: &mut Output) {
+        let side = self.request_side();
+        let Side { buf, started, .. } = &mut self.sides[side];
+        if !buf.is_empty() {
+            let direction = if side == 0 { Direction::ToServer } else { Direction::ToClient };
+            self.held.push(HeldChunk { direction, ts: *started, gap: 0, bytes: std::mem::take(buf) });
+        }
+        self.exchanges.flush(out);
+        let request = self.asked.take().map(|(_, request)| request);
+        let (switch, response_headers) = match self.switching.take() {
+            Some((_, switch, headers)) => (switch, headers),
+            None => (asked_switch(request.as_ref()), Headers::default()),
+        };
+        self.done = true;
+        out.handoff = Some(Handoff {
+            switch,
+            request,
+            response_headers,
+            rest: std::mem::take(&mut self.held),
+            next_index: self.exchanges.next_index,
+            swapped: self.is_swapped(),
+        });
+    }
+}
+
+/// What a request asks to change to.
+fn asked_switch(request: Option<&Request>) -> Switch {
+    match request {
+        Some(request) if request.method == "CONNECT" => Switch::Tunnel(request.target_text().into_owned()),
+        request => {
+            let value = request.and_then(|request| request.headers.get("upgrade")).unwrap_or_default();
+            Switch::Upgrade(String::from_utf8_lossy(value).trim().to_ascii_lowercase())
+        }
+    }
+}
