@@ -133,6 +133,12 @@ impl Handshake {
         !self.lost
     }
 
+    /// Whether `payload` is, or goes on with, a message of a type; encrypted bytes hardly ever look like it.
+    pub(super) fn goes_on_with(&self, kind: u8, payload: &[u8]) -> bool {
+        let begins = |bytes: &[u8]| header(bytes).is_some_and(|(k, len)| k == kind && len <= HANDSHAKE_MESSAGE_MAX);
+        if self.partial.is_empty() || self.delivered { begins(payload) } else { begins(&self.partial) }
+    }
+
     /// The body so far of a message that is not whole, with its type.
     pub(super) fn unfinished(&self) -> Option<(u8, &[u8])> {
         if self.delivered {

@@ -15,6 +15,8 @@ mod schedule;
 mod session;
 mod suite;
 mod suite_names;
+#[cfg(test)]
+mod tests;
 
 pub use handshake::HANDSHAKE_MESSAGE_MAX;
 pub use keylog::*;

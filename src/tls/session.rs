@@ -59,7 +59,6 @@ struct Client {
 /// What of a ServerHello is used later.
 struct Server {
     random: [u8; 32],
-    version: u16,
     suite: Option<Suite>,
 }
 
@@ -69,6 +68,8 @@ pub struct TlsSession {
     info: Arc<TlsInfo>,
     client: Option<Client>,
     server: Option<Server>,
+    /// The version agreed on, as soon as a ServerHello or HelloRetryRequest tells it.
+    version: Option<u16>,
     /// Which way the client's records go; a flow's opener is not always the TLS client.
     client_direction: Direction,
     sides: [Side; 2],
@@ -99,6 +100,7 @@ impl TlsSession {
             info: Arc::default(),
             client: None,
             server: None,
+            version: None,
             client_direction: Direction::ToServer,
             sides: [Side::new(), Side::new()],
             opaque: None,
@@ -270,7 +272,7 @@ impl TlsSession {
 
     fn clear_record(&mut self, record: Record<'_>, change_cipher_spec: bool, out: &mut Output) -> bool {
         let direction = record.direction;
-        let known_version = self.server.as_ref().map(|server| server.version);
+        let known_version = self.version;
         let before_tls13 = known_version.is_some_and(|version| version < TLS_1_3);
         match record.header.kind {
             content::CHANGE_CIPHER_SPEC if before_tls13 => self.seal12(direction),
@@ -279,7 +281,11 @@ impl TlsSession {
             }
             content::CHANGE_CIPHER_SPEC => {}
             content::ALERT => self.alert(record, record.body, out),
-            content::HANDSHAKE if change_cipher_spec && known_version != Some(TLS_1_3) => {
+            content::HANDSHAKE
+                if change_cipher_spec
+                    && known_version != Some(TLS_1_3)
+                    && !self.side(direction).handshake.goes_on_with(kind::CLIENT_HELLO, record.body) =>
+            {
                 self.seal12(direction);
                 return self.sealed_record(record, out);
             }
@@ -333,7 +339,7 @@ impl TlsSession {
             return Err(OpaqueReason::NoKey);
         }
         let server = self.server.as_ref().ok_or(OpaqueReason::NoHandshake)?;
-        let suite = server.suite.filter(|&suite| Opener::supports(suite) && server.version == 0x0303);
+        let suite = server.suite.filter(|&suite| Opener::supports(suite) && self.version == Some(0x0303));
         let suite = suite.ok_or(OpaqueReason::UnsupportedCipher)?;
         let session = Session12 { suite, client_random: &client.random, server_random: &server.random };
         let openers = secrets.filter_map(|secret| Opener::tls12(session, role, secret.source, secret.bytes)).collect();
@@ -475,12 +481,10 @@ impl TlsSession {
             side.handshake.lose(u64::MAX);
         }
         match success.opened.kind {
-            content::APPLICATION_DATA => {
-                if len > 0 {
-                    let gap = std::mem::take(&mut side.plain_gap);
-                    out.push_plaintext(direction, record.ts, gap, len);
-                    self.readable = true;
-                }
+            content::APPLICATION_DATA if len > 0 => {
+                let gap = std::mem::take(&mut side.plain_gap);
+                out.push_plaintext(direction, record.ts, gap, len);
+                self.readable = true;
             }
             content::HANDSHAKE => out.with_room(len, |body, out| self.sealed_handshake(direction, body, out)),
             content::ALERT => out.with_room(len, |body, out| self.alert(record, body, out)),
@@ -518,10 +522,8 @@ impl TlsSession {
                 Some(hello) => self.server_hello(direction, &hello),
                 None => self.weird(out, "a ServerHello is malformed"),
             },
-            kind::ENCRYPTED_EXTENSIONS => {
-                if self.is_tls13_epoch(direction, Epoch::Handshake) {
-                    Arc::make_mut(&mut self.info).alpn = hello::encrypted_extensions_alpn(body);
-                }
+            kind::ENCRYPTED_EXTENSIONS if self.is_tls13_epoch(direction, Epoch::Handshake) => {
+                Arc::make_mut(&mut self.info).alpn = hello::encrypted_extensions_alpn(body);
             }
             kind::END_OF_EARLY_DATA if self.is_tls13_epoch(direction, Epoch::Early) => {
                 self.advance(direction, Epoch::Handshake);
@@ -577,14 +579,14 @@ impl TlsSession {
         let info = Arc::make_mut(&mut self.info);
         info.version = Some(version_name(hello.version));
         info.cipher = Some(suite_name(hello.suite));
+        self.version = Some(if tls13 { TLS_1_3 } else { hello.version });
         if hello.retry {
             return;
         }
         if !tls13 {
             info.alpn.clone_from(&hello.alpn);
         }
-        let version = if tls13 { TLS_1_3 } else { hello.version };
-        self.server = Some(Server { random: hello.random, version, suite: Suite::by_id(hello.suite) });
+        self.server = Some(Server { random: hello.random, suite: Suite::by_id(hello.suite) });
     }
 
     fn alert(&mut self, record: Record<'_>, body: &[u8], out: &mut Output) {

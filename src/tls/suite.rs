@@ -40,7 +40,7 @@ pub enum Hash {
 impl Hash {
     /// Output length in bytes.
     #[must_use]
-    pub const fn len(self) -> usize {
+    pub const fn output_len(self) -> usize {
         match self {
             Self::Md5 => 16,
             Self::Sha1 => 20,
@@ -77,7 +77,7 @@ impl Suite {
 
     /// All TLS 1.3 suites whose secrets have `secret_len` bytes.
     pub(super) fn tls13_with_secret_len(secret_len: usize) -> impl Iterator<Item = Self> {
-        TLS13_SUITES.into_iter().filter_map(Self::by_id).filter(move |suite| suite.hash.len() == secret_len)
+        TLS13_SUITES.into_iter().filter_map(Self::by_id).filter(move |suite| suite.hash.output_len() == secret_len)
     }
 
     /// Whether the suite belongs to TLS 1.3.
