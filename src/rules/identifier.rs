@@ -39,6 +39,8 @@ pub enum ValueCheck {
     Latitude,
     /// Number from -180 to 180 with a fraction.
     Longitude,
+    /// Two numbers that can be a latitude and a longitude, in either order.
+    Coordinates,
     /// 15 to 64 letters, digits and dashes (OAID and its like differ by maker).
     Opaque,
     /// 6 to 20 letters and digits, at least one digit.
