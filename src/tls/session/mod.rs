@@ -1,19 +1,24 @@
 //! One TLS session read passively: the ciphertext of both directions in, plaintext and what is known of the session
 //! out. Follows hellos, key changes and closure; records, keys and numbers are left to `record` and `keyring`.
 
-use super::cipher::{Opener, Role, Session12};
+use super::cipher::Role;
 use super::handshake::{Handshake, Step, kind};
-use super::hello::{self, ClientHello, ServerHello};
-use super::keylog::{KeyLog, SecretLabel};
+use super::hello;
+use super::keylog::KeyLog;
 use super::keyring::{Epoch, Keyring, Numbering, Success, TRIAL_BYTES_MAX};
 use super::output::Output;
 use super::record::{Deframer, Found, HEADER_LEN, Loss, Place, RecordHeader, content};
-use super::suite::{Suite, suite_name};
+use super::suite::Suite;
 use crate::model::{Direction, Layer, OpaqueReason, StreamChunk, Timestamp, TlsInfo, Weird};
 use std::sync::Arc;
 
 /// Records in a row that no key opens before a direction is given up.
 pub const MISSES_MAX: u64 = 64;
+
+mod keys;
+mod messages;
+
+use messages::version_name;
 
 const TLS_1_3: u16 = 0x0304;
 
@@ -316,85 +321,6 @@ impl TlsSession {
         true
     }
 
-    /// Keys for TLS 1.2 and before, from the hellos seen last.
-    fn seal12(&mut self, direction: Direction) {
-        let protection = match self.ring12(self.role(direction)) {
-            Ok(ring) => Protection::Sealed(Box::new(ring)),
-            Err(reason) => {
-                self.opaque.get_or_insert(reason);
-                Protection::Opaque
-            }
-        };
-        let lost_since = self.side(direction).hole;
-        self.side(direction).protection = protection;
-        if lost_since.is_some() {
-            self.side(direction).handshake = Handshake::default();
-        }
-    }
-
-    fn ring12(&self, role: Role) -> Result<Keyring, OpaqueReason> {
-        let client = self.client.as_ref().ok_or(OpaqueReason::NoHandshake)?;
-        let mut secrets = self.keys.secrets(&client.random, SecretLabel::MasterSecret).peekable();
-        if secrets.peek().is_none() {
-            return Err(OpaqueReason::NoKey);
-        }
-        let server = self.server.as_ref().ok_or(OpaqueReason::NoHandshake)?;
-        let suite = server.suite.filter(|&suite| Opener::supports(suite) && self.version == Some(0x0303));
-        let suite = suite.ok_or(OpaqueReason::UnsupportedCipher)?;
-        let session = Session12 { suite, client_random: &client.random, server_random: &server.random };
-        let openers = secrets.filter_map(|secret| Opener::tls12(session, role, secret.source, secret.bytes)).collect();
-        Keyring::new(Numbering::Continuous, [(Epoch::Application, openers)]).ok_or(OpaqueReason::UnsupportedCipher)
-    }
-
-    /// Keys for TLS 1.3, as many epochs as are known.
-    fn seal13(&mut self, direction: Direction) {
-        self.side(direction).protection = match self.ring13(self.role(direction)) {
-            Ok(ring) => Protection::Sealed(Box::new(ring)),
-            Err(reason) => {
-                self.opaque.get_or_insert(reason);
-                Protection::Opaque
-            }
-        };
-    }
-
-    fn ring13(&self, role: Role) -> Result<Keyring, OpaqueReason> {
-        let client = self.client.as_ref().ok_or(OpaqueReason::NoHandshake)?;
-        if self.server.as_ref().is_some_and(|server| !server.suite.is_some_and(Opener::supports)) {
-            return Err(OpaqueReason::UnsupportedCipher);
-        }
-        let early = client.early_data && role == Role::Client;
-        let labels = match role {
-            Role::Client => [
-                (Epoch::Early, SecretLabel::ClientEarlyTraffic),
-                (Epoch::Handshake, SecretLabel::ClientHandshakeTraffic),
-                (Epoch::Application, SecretLabel::ClientTraffic0),
-            ]
-            .as_slice(),
-            Role::Server => [
-                (Epoch::Handshake, SecretLabel::ServerHandshakeTraffic),
-                (Epoch::Application, SecretLabel::ServerTraffic0),
-            ]
-            .as_slice(),
-        };
-        let epochs = labels
-            .iter()
-            .filter(|&&(epoch, _)| early || epoch != Epoch::Early)
-            .map(|&(epoch, label)| (epoch, self.openers13(&client.random, label)));
-        Keyring::new(Numbering::Epochs, epochs).ok_or(OpaqueReason::NoKey)
-    }
-
-    /// The keys of a label; of every suite the secret may belong to where the ServerHello was not seen.
-    fn openers13(&self, client_random: &[u8; 32], label: SecretLabel) -> Vec<Opener> {
-        let agreed = self.server.as_ref().and_then(|server| server.suite);
-        let mut openers = Vec::new();
-        for secret in self.keys.secrets(client_random, label) {
-            let suites = Suite::tls13_with_secret_len(secret.bytes.len());
-            let suites = suites.filter(|&suite| agreed.is_none_or(|agreed| agreed == suite));
-            openers.extend(suites.filter_map(|suite| Opener::tls13(suite, secret.source, secret.bytes)));
-        }
-        openers
-    }
-
     fn sealed_record(&mut self, record: Record<'_>, out: &mut Output) -> bool {
         let Record { direction, header, body, .. } = record;
         let mut budget = self.budget;
@@ -498,125 +424,8 @@ impl TlsSession {
             self.handshake(direction, body, out);
         }
     }
-
-    fn handshake(&mut self, direction: Direction, payload: &[u8], out: &mut Output) {
-        let mut handshake = std::mem::take(&mut self.side(direction).handshake);
-        let mut rest = payload;
-        loop {
-            match handshake.step(&mut rest) {
-                Step::Message(kind, body) => self.message(direction, kind, body, out),
-                Step::TooLong => self.weird(out, "a TLS handshake message is too long"),
-                Step::Done => break,
-            }
-        }
-        self.side(direction).handshake = handshake;
-    }
-
-    fn message(&mut self, direction: Direction, kind: u8, body: &[u8], out: &mut Output) {
-        match kind {
-            kind::CLIENT_HELLO => match hello::client_hello(body) {
-                Some(hello) => self.client_hello(direction, &hello, out),
-                None => self.weird(out, "a ClientHello is malformed"),
-            },
-            kind::SERVER_HELLO => match hello::server_hello(body) {
-                Some(hello) => self.server_hello(direction, &hello),
-                None => self.weird(out, "a ServerHello is malformed"),
-            },
-            kind::ENCRYPTED_EXTENSIONS if self.is_tls13_epoch(direction, Epoch::Handshake) => {
-                Arc::make_mut(&mut self.info).alpn = hello::encrypted_extensions_alpn(body);
-            }
-            kind::END_OF_EARLY_DATA if self.is_tls13_epoch(direction, Epoch::Early) => {
-                self.advance(direction, Epoch::Handshake);
-            }
-            kind::FINISHED if self.is_tls13_epoch(direction, Epoch::Handshake) => {
-                self.advance(direction, Epoch::Application);
-            }
-            kind::KEY_UPDATE if self.is_tls13_epoch(direction, Epoch::Application) => {
-                if let Protection::Sealed(ring) = &mut self.side(direction).protection {
-                    ring.update();
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn is_tls13_epoch(&mut self, direction: Direction, epoch: Epoch) -> bool {
-        match &self.side(direction).protection {
-            Protection::Sealed(ring) => ring.numbering() == Numbering::Epochs && ring.epoch() == Some(epoch),
-            Protection::Clear { .. } | Protection::Opaque => false,
-        }
-    }
-
-    fn advance(&mut self, direction: Direction, epoch: Epoch) {
-        if let Protection::Sealed(ring) = &mut self.side(direction).protection {
-            ring.advance(epoch);
-        }
-    }
-
-    fn client_hello(&mut self, direction: Direction, hello: &ClientHello, out: &mut Output) {
-        self.client_direction = direction;
-        let first_alpn = hello.first_alpn();
-        if let Some(name) = &hello.server_name
-            && self.info.sni.as_ref() != Some(name)
-        {
-            out.names.push(name.clone());
-        }
-        if self.info.sni != hello.server_name || self.info.alpn != first_alpn {
-            let info = Arc::make_mut(&mut self.info);
-            info.sni.clone_from(&hello.server_name);
-            info.alpn = first_alpn;
-        }
-        self.client = Some(Client { random: hello.random, early_data: hello.early_data });
-        self.server = None;
-        if !hello.complete {
-            self.weird(out, "a ClientHello was cut");
-        }
-    }
-
-    fn server_hello(&mut self, direction: Direction, hello: &ServerHello) {
-        self.client_direction = direction.reversed();
-        let tls13 = hello.version >= TLS_1_3;
-        let info = Arc::make_mut(&mut self.info);
-        info.version = Some(version_name(hello.version));
-        info.cipher = Some(suite_name(hello.suite));
-        self.version = Some(if tls13 { TLS_1_3 } else { hello.version });
-        if hello.retry {
-            return;
-        }
-        if !tls13 {
-            info.alpn.clone_from(&hello.alpn);
-        }
-        self.server = Some(Server { random: hello.random, suite: Suite::by_id(hello.suite) });
-    }
-
-    fn alert(&mut self, record: Record<'_>, body: &[u8], out: &mut Output) {
-        const FATAL: u8 = 2;
-        const CLOSE_NOTIFY: u8 = 0;
-        let Some(&[level, description]) = body.first_chunk::<2>() else { return };
-        if description == CLOSE_NOTIFY {
-            out.closed.push(record.direction);
-        } else if level == FATAL {
-            self.weird(out, "a fatal TLS alert");
-            // bad_certificate … unknown_ca of the client: it refuses who answered, as pinning apps do.
-            if matches!(description, 42..=46 | 48) && self.role(record.direction) == Role::Client && !self.readable {
-                self.opaque = Some(OpaqueReason::Pinned);
-            }
-        }
-    }
 }
 
 fn record_len(record: Record<'_>) -> u64 {
     (HEADER_LEN + record.body.len()) as u64
-}
-
-/// The name of a version number; drafts of TLS 1.3 count as it.
-fn version_name(version: u16) -> String {
-    match version {
-        0x0300 => "SSL 3.0".to_owned(),
-        0x0301 => "TLS 1.0".to_owned(),
-        0x0302 => "TLS 1.1".to_owned(),
-        0x0303 => "TLS 1.2".to_owned(),
-        TLS_1_3 | 0x7f00..=0x7fff => "TLS 1.3".to_owned(),
-        other => format!("0x{other:04x}"),
-    }
 }

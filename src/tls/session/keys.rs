@@ -1,0 +1,90 @@
+//! Keys of a session: from what the hellos told and the key log knows to the keyring of a direction.
+
+use super::super::cipher::{Opener, Role, Session12};
+use super::super::handshake::Handshake;
+use super::super::keylog::SecretLabel;
+use super::super::keyring::{Epoch, Keyring, Numbering};
+use super::super::suite::Suite;
+use super::{Protection, TlsSession};
+use crate::model::{Direction, OpaqueReason};
+
+impl TlsSession {
+    /// Keys for TLS 1.2 and before, from the hellos seen last.
+    pub(super) fn seal12(&mut self, direction: Direction) {
+        let protection = match self.ring12(self.role(direction)) {
+            Ok(ring) => Protection::Sealed(Box::new(ring)),
+            Err(reason) => {
+                self.opaque.get_or_insert(reason);
+                Protection::Opaque
+            }
+        };
+        let lost_since = self.side(direction).hole;
+        self.side(direction).protection = protection;
+        if lost_since.is_some() {
+            self.side(direction).handshake = Handshake::default();
+        }
+    }
+
+    pub(super) fn ring12(&self, role: Role) -> Result<Keyring, OpaqueReason> {
+        let client = self.client.as_ref().ok_or(OpaqueReason::NoHandshake)?;
+        let mut secrets = self.keys.secrets(&client.random, SecretLabel::MasterSecret).peekable();
+        if secrets.peek().is_none() {
+            return Err(OpaqueReason::NoKey);
+        }
+        let server = self.server.as_ref().ok_or(OpaqueReason::NoHandshake)?;
+        let suite = server.suite.filter(|&suite| Opener::supports(suite) && self.version == Some(0x0303));
+        let suite = suite.ok_or(OpaqueReason::UnsupportedCipher)?;
+        let session = Session12 { suite, client_random: &client.random, server_random: &server.random };
+        let openers = secrets.filter_map(|secret| Opener::tls12(session, role, secret.source, secret.bytes)).collect();
+        Keyring::new(Numbering::Continuous, [(Epoch::Application, openers)]).ok_or(OpaqueReason::UnsupportedCipher)
+    }
+
+    /// Keys for TLS 1.3, as many epochs as are known.
+    pub(super) fn seal13(&mut self, direction: Direction) {
+        self.side(direction).protection = match self.ring13(self.role(direction)) {
+            Ok(ring) => Protection::Sealed(Box::new(ring)),
+            Err(reason) => {
+                self.opaque.get_or_insert(reason);
+                Protection::Opaque
+            }
+        };
+    }
+
+    pub(super) fn ring13(&self, role: Role) -> Result<Keyring, OpaqueReason> {
+        let client = self.client.as_ref().ok_or(OpaqueReason::NoHandshake)?;
+        if self.server.as_ref().is_some_and(|server| !server.suite.is_some_and(Opener::supports)) {
+            return Err(OpaqueReason::UnsupportedCipher);
+        }
+        let early = client.early_data && role == Role::Client;
+        let labels = match role {
+            Role::Client => [
+                (Epoch::Early, SecretLabel::ClientEarlyTraffic),
+                (Epoch::Handshake, SecretLabel::ClientHandshakeTraffic),
+                (Epoch::Application, SecretLabel::ClientTraffic0),
+            ]
+            .as_slice(),
+            Role::Server => [
+                (Epoch::Handshake, SecretLabel::ServerHandshakeTraffic),
+                (Epoch::Application, SecretLabel::ServerTraffic0),
+            ]
+            .as_slice(),
+        };
+        let epochs = labels
+            .iter()
+            .filter(|&&(epoch, _)| early || epoch != Epoch::Early)
+            .map(|&(epoch, label)| (epoch, self.openers13(&client.random, label)));
+        Keyring::new(Numbering::Epochs, epochs).ok_or(OpaqueReason::NoKey)
+    }
+
+    /// The keys of a label; of every suite the secret may belong to where the ServerHello was not seen.
+    pub(super) fn openers13(&self, client_random: &[u8; 32], label: SecretLabel) -> Vec<Opener> {
+        let agreed = self.server.as_ref().and_then(|server| server.suite);
+        let mut openers = Vec::new();
+        for secret in self.keys.secrets(client_random, label) {
+            let suites = Suite::tls13_with_secret_len(secret.bytes.len());
+            let suites = suites.filter(|&suite| agreed.is_none_or(|agreed| agreed == suite));
+            openers.extend(suites.filter_map(|suite| Opener::tls13(suite, secret.source, secret.bytes)));
+        }
+        openers
+    }
+}
