@@ -1,0 +1,110 @@
+//! Statements made ready for judging: one entry for each data type of each declaration, with whom it speaks of.
+//! Which statements speak of whom follows PoliCheck: what we collect, use or store is a first-party matter, what goes
+//! to others a matter of theirs alone, and to share is to have collected.
+
+use super::terms::Above;
+use crate::model::{
+    Action, DataType, Declaration, DeclaredData, Polarity, PolicyDocument, Recipient, Role, StatementSource,
+};
+use crate::rules::{FIRST_PARTY, THIRD_PARTY, normalise_alias};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// What a statement says of one data type.
+#[derive(Debug, Clone)]
+pub(super) struct Said<'a> {
+    /// Index of its document.
+    pub(super) document: usize,
+    /// The statement.
+    pub(super) declaration: &'a Declaration,
+    /// The data mention.
+    pub(super) data: &'a DeclaredData,
+    /// Index into [`Statements::receivers`].
+    pub(super) receiver: usize,
+    /// Whether it follows from a statement about sharing instead of standing in the text.
+    pub(super) implied: bool,
+}
+
+/// Somebody the statements speak of.
+#[derive(Debug, Clone)]
+pub(super) struct Receiver {
+    /// `first_party`, a party of the rules, a group, or a name of the text.
+    pub(super) id: Arc<str>,
+    /// The name as the text writes it.
+    pub(super) name: Arc<str>,
+    /// The name as aliases compare.
+    pub(super) alias: String,
+    /// Whether it is the app itself.
+    pub(super) own: bool,
+}
+
+/// All statements of some documents, by data type.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Statements<'a> {
+    pub(super) all: Vec<Said<'a>>,
+    pub(super) receivers: Vec<Receiver>,
+    by_type: BTreeMap<(usize, &'a DataType), Vec<usize>>,
+}
+
+impl<'a> Statements<'a> {
+    pub(super) fn new(documents: &[&'a PolicyDocument]) -> Self {
+        let mut statements = Self::default();
+        let mut known = BTreeMap::new();
+        for (document, policy) in documents.iter().enumerate() {
+            for declaration in &policy.statements {
+                for (receiver, implied) in receivers_of(declaration) {
+                    let next = statements.receivers.len();
+                    let index = *known.entry(Arc::clone(&receiver.id)).or_insert(next);
+                    if index == next {
+                        statements.receivers.push(receiver);
+                    }
+                    for data in &declaration.data {
+                        let said = Said { document, declaration, data, receiver: index, implied };
+                        statements.by_type.entry((document, &data.data_type)).or_default().push(statements.all.len());
+                        statements.all.push(said);
+                    }
+                }
+            }
+        }
+        statements
+    }
+
+    /// Indices of the statements of a document about any of the terms, with the distance of the term.
+    pub(super) fn about(&self, document: usize, above: &Above) -> Vec<(usize, u32)> {
+        let mut found = Vec::new();
+        for (term, distance) in above.iter() {
+            let indices = self.by_type.get(&(document, term)).into_iter().flatten();
+            found.extend(indices.map(|&index| (index, distance)));
+        }
+        found
+    }
+}
+
+/// Of whom a declaration speaks; with whether that is only implied.
+fn receivers_of(declaration: &Declaration) -> Vec<(Receiver, bool)> {
+    let own = declaration.recipient.role == Role::FirstParty;
+    let gives = matches!(declaration.action, Action::Share | Action::Transfer | Action::Disclose);
+    match declaration.polarity {
+        // "We do not use/store it" does not deny that it is sent: such use is typically conditional (PolicyLint).
+        Polarity::Negative if matches!(declaration.action, Action::Use | Action::Store) => Vec::new(),
+        // A denial of sharing that names nobody speaks of all others.
+        Polarity::Negative if own && gives => vec![(named(THIRD_PARTY, &declaration.recipient.name), false)],
+        Polarity::Negative => vec![(receiver(&declaration.recipient), false)],
+        // To share is to have collected. A row of an SDK table says what the SDK takes, not what the app has.
+        Polarity::Positive if gives && !own && declaration.source == StatementSource::Prose => {
+            vec![(receiver(&declaration.recipient), false), (named(FIRST_PARTY, FIRST_PARTY), true)]
+        }
+        Polarity::Positive => vec![(receiver(&declaration.recipient), false)],
+    }
+}
+
+fn receiver(recipient: &Recipient) -> Receiver {
+    match recipient.role {
+        Role::FirstParty => named(FIRST_PARTY, &recipient.name),
+        Role::ThirdParty | Role::Platform | Role::Unknown => named(&recipient.id, &recipient.name),
+    }
+}
+
+fn named(id: &str, name: &str) -> Receiver {
+    Receiver { id: id.into(), name: name.into(), alias: normalise_alias(name), own: id == FIRST_PARTY }
+}
