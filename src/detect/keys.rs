@@ -1,0 +1,48 @@
+//! Values under a telling key, if they pass the check the rules give with the key.
+
+use super::checks::passes;
+use super::lexicon::Lexicon;
+use super::scan::{State, hit_at};
+use super::stop::Stops;
+use super::{Detect, Setup, VALUE_MAX};
+use crate::model::{Field, FieldKind, MatchKind, text_of};
+use crate::rules::ValueCheck;
+use std::sync::Arc;
+
+struct Keys {
+    lexicon: Arc<Lexicon>,
+    stops: Arc<Stops>,
+}
+
+pub(super) fn build(setup: &mut Setup<'_>) -> Option<Box<dyn Detect>> {
+    let any = setup.rules.identifiers().iter().any(|rule| !rule.keys.is_empty());
+    any.then(|| {
+        Box::new(Keys { lexicon: Arc::clone(&setup.lexicon), stops: Arc::clone(&setup.stops) }) as Box<dyn Detect>
+    })
+}
+
+impl Detect for Keys {
+    fn field(&self, field: &Field<'_>, scan: &mut State) {
+        if field.kind == FieldKind::Whole || field.value.is_empty() || field.value.len() > VALUE_MAX {
+            return;
+        }
+        let candidates = self.lexicon.candidates(&mut scan.key_cache, field.key);
+        if candidates.is_empty() {
+            return;
+        }
+        let text = text_of(field.value);
+        let value = text.trim().trim_matches('"');
+        // Latitude and longitude mean something together only.
+        let alone = |check| !matches!(check, ValueCheck::Latitude | ValueCheck::Longitude);
+        let Some(found) = candidates.iter().find(|found| alone(found.check) && passes(found.check, value)) else {
+            return;
+        };
+        if self.stops.contains(&found.data_type, value) {
+            return;
+        }
+        let mut hit = hit_at(field, 0..field.value.len(), &found.data_type, value.to_owned());
+        hit.matched = MatchKind::Key;
+        hit.confidence = found.confidence;
+        scan.add(hit);
+    }
+}

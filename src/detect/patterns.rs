@@ -1,0 +1,97 @@
+//! Values whose form tells what they are, if they pass the check the rules give with the form.
+
+use super::checks::passes;
+use super::scan::{State, hit_at};
+use super::stop::Stops;
+use super::{Detect, Setup};
+use crate::model::{DataType, Field, FieldKind, MatchKind};
+use crate::rules::{KeyMatcher, PatternRule, normalise_key};
+use regex::RegexSet;
+use std::sync::Arc;
+
+/// Shortest value worth a look, bytes.
+const LENGTH_MIN: usize = 6;
+/// Longest text that is searched, bytes.
+const LENGTH_MAX: usize = 1 << 20;
+/// Most matches of one form in one value.
+const MATCHES_MAX: usize = 64;
+
+struct Pattern {
+    data_type: DataType,
+    rule: PatternRule,
+    not_keys: Vec<KeyMatcher>,
+}
+
+struct Patterns {
+    set: RegexSet,
+    patterns: Vec<Pattern>,
+    stops: Arc<Stops>,
+}
+
+pub(super) fn build(setup: &mut Setup<'_>) -> Option<Box<dyn Detect>> {
+    let patterns: Vec<Pattern> = setup
+        .rules
+        .identifiers()
+        .iter()
+        .flat_map(|rule| {
+            rule.patterns.iter().map(|pattern| Pattern {
+                data_type: rule.data_type.clone(),
+                rule: pattern.clone(),
+                not_keys: rule.not_keys.clone(),
+            })
+        })
+        .collect();
+    if patterns.is_empty() {
+        return None;
+    }
+    match RegexSet::new(patterns.iter().map(|pattern| pattern.rule.regex.as_str())) {
+        Ok(set) => Some(Box::new(Patterns { set, patterns, stops: Arc::clone(&setup.stops) })),
+        Err(error) => {
+            setup.warnings.push(format!("the forms of identifiers can't be searched for together: {error}"));
+            None
+        }
+    }
+}
+
+impl Detect for Patterns {
+    fn field(&self, field: &Field<'_>, scan: &mut State) {
+        let sized = (LENGTH_MIN..=LENGTH_MAX).contains(&field.value.len());
+        if field.kind == FieldKind::Whole || !sized {
+            return;
+        }
+        let Ok(text) = std::str::from_utf8(field.value) else { return };
+        if !self.set.is_match(text) {
+            return;
+        }
+        let key = normalise_key(field.key);
+        for index in self.set.matches(text) {
+            let pattern = &self.patterns[index];
+            if pattern.not_keys.iter().any(|not| not.is_match(&key)) {
+                continue;
+            }
+            for found in pattern.rule.regex.find_iter(text).take(MATCHES_MAX) {
+                let value = found.as_str();
+                if alone(field.value, found.start(), found.end())
+                    && passes(pattern.rule.check, value)
+                    && !self.stops.contains(&pattern.data_type, value)
+                {
+                    let mut hit = hit_at(field, found.range(), &pattern.data_type, value.to_owned());
+                    hit.matched = MatchKind::Pattern;
+                    hit.confidence = pattern.rule.confidence;
+                    scan.add(hit);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a match is no piece of a longer word or number.
+fn alone(text: &[u8], start: usize, end: usize) -> bool {
+    let joins = |a: Option<&u8>, b: Option<&u8>| match (a, b) {
+        (Some(a), Some(b)) => a.is_ascii_alphanumeric() && b.is_ascii_alphanumeric(),
+        _ => false,
+    };
+    let before = start.checked_sub(1).and_then(|at| text.get(at));
+    let last = end.checked_sub(1).and_then(|at| text.get(at));
+    !joins(before, text.get(start)) && !joins(last, text.get(end))
+}

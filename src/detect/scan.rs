@@ -1,0 +1,214 @@
+//! Collects the hits of one exchange and turns them into observations: one for each data type, value and place, the
+//! surest and the one with the shortest chain, and the leaf rather than what is around it.
+
+use super::{Detect, OBSERVATIONS_MAX, known, lexicon, location};
+use crate::model::{
+    Confidence, DataType, Decoding, Excerpt, Exchange, ExchangeId, Field, FieldKind, Layer, Location, MatchKind,
+    Observation, Part, Side, Timestamp, Weird,
+};
+use rustc_hash::{FxHashMap, FxHashSet};
+use std::cmp::Reverse;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// What observations say of the exchange they are from.
+#[derive(Debug, Clone)]
+pub struct Origin {
+    /// The exchange.
+    pub exchange: ExchangeId,
+    /// Its time.
+    pub ts: Timestamp,
+    /// Its host.
+    pub host: Arc<str>,
+    /// Whether it travelled outside TLS.
+    pub cleartext: bool,
+}
+
+impl Origin {
+    /// The origin of an exchange's fields.
+    #[must_use]
+    pub fn of(exchange: &Exchange) -> Self {
+        let host = Arc::from(exchange.host());
+        Self { exchange: exchange.id, ts: exchange.ts, host, cleartext: exchange.tls.is_none() }
+    }
+}
+
+/// Something found, before it is weighed against the other finds.
+#[derive(Debug, Clone)]
+pub(super) struct Hit {
+    pub(super) data_type: DataType,
+    pub(super) value: String,
+    pub(super) matched: MatchKind,
+    pub(super) identifier: Option<Arc<str>>,
+    pub(super) location: Location,
+    pub(super) chain: Vec<Decoding>,
+    pub(super) confidence: Confidence,
+    pub(super) excerpt: Excerpt,
+    /// The match is all of a leaf.
+    pub(super) covers: bool,
+}
+
+impl Hit {
+    fn rank(&self) -> (Confidence, Reverse<MatchKind>, Reverse<usize>, usize) {
+        (self.confidence, Reverse(self.matched), Reverse(self.chain.len()), self.excerpt.matched.len())
+    }
+}
+
+type Key = (Option<Arc<str>>, DataType, String, Location);
+
+/// What detectors write to and remember within an exchange.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    hits: Vec<Hit>,
+    by_key: FxHashMap<Key, usize>,
+    over: bool,
+    pub(super) known: known::Seen,
+    pub(super) numbers: Vec<location::Number>,
+    pub(super) key_cache: lexicon::Cache,
+}
+
+impl State {
+    /// Adds a hit, or betters one like it.
+    pub(super) fn add(&mut self, hit: Hit) {
+        let key = (hit.identifier.clone(), hit.data_type.clone(), hit.value.clone(), hit.location.clone());
+        if let Some(&at) = self.by_key.get(&key) {
+            if hit.rank() > self.hits[at].rank() {
+                self.hits[at] = hit;
+            }
+        } else if self.hits.len() >= OBSERVATIONS_MAX {
+            self.over = true;
+        } else {
+            self.by_key.insert(key, self.hits.len());
+            self.hits.push(hit);
+        }
+    }
+
+    /// Whether no further hit can be kept.
+    pub(super) fn full(&self) -> bool {
+        self.over
+    }
+
+    /// The hits that say something the others don't.
+    fn weigh(&mut self) -> Vec<Hit> {
+        let hits = std::mem::take(&mut self.hits);
+        self.by_key.clear();
+        let mut inner = FxHashSet::default();
+        let mut covered = FxHashSet::default();
+        let mut known = FxHashSet::default();
+        for hit in &hits {
+            ancestors(&hit.location, |name, pointer| {
+                inner.insert((hit.data_type.clone(), hit.value.clone(), place(&hit.location, name, pointer)));
+            });
+            if hit.matched == MatchKind::Known {
+                known.insert((hit.data_type.clone(), hit.location.clone()));
+                if hit.covers && hit.confidence > Confidence::Possible {
+                    covered.insert(hit.location.clone());
+                }
+            }
+        }
+        let keep = |hit: &Hit| {
+            let own = place(&hit.location, &hit.location.name, &hit.location.pointer);
+            let guess = hit.matched != MatchKind::Known;
+            !(inner.contains(&(hit.data_type.clone(), hit.value.clone(), own))
+                || guess && covered.contains(&hit.location)
+                || guess && known.contains(&(hit.data_type.clone(), hit.location.clone())))
+        };
+        hits.iter().filter(|hit| keep(hit)).cloned().collect()
+    }
+}
+
+type Place = (Side, Part, String, String);
+
+fn place(location: &Location, name: &str, pointer: &str) -> Place {
+    // In a body the name follows from the pointer.
+    let name = if matches!(location.part, Part::Body | Part::Stream) { "" } else { name };
+    (location.side, location.part, name.to_owned(), pointer.to_owned())
+}
+
+/// The places around a location: prefixes of its pointer at `.` and `[`, the top, and the part as a whole.
+fn ancestors(location: &Location, mut tell: impl FnMut(&str, &str)) {
+    let pointer = &location.pointer;
+    for (at, _) in pointer.match_indices(['.', '[']).filter(|&(at, _)| at > 1) {
+        tell(&location.name, &pointer[..at]);
+    }
+    if !pointer.is_empty() {
+        tell(&location.name, "");
+    }
+    if !location.name.is_empty() && !matches!(location.part, Part::Body | Part::Stream) {
+        tell("", "");
+    }
+}
+
+/// A worker's search through one exchange after the other.
+pub struct Scan<'d> {
+    detectors: &'d [Box<dyn Detect>],
+    state: State,
+}
+
+impl std::fmt::Debug for Scan<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scan").field("hits", &self.state.hits.len()).finish_non_exhaustive()
+    }
+}
+
+impl<'d> Scan<'d> {
+    pub(super) fn new(detectors: &'d [Box<dyn Detect>]) -> Self {
+        Self { detectors, state: State::default() }
+    }
+
+    /// Looks at a field of the current exchange.
+    pub fn field(&mut self, field: &Field<'_>) {
+        for detector in self.detectors {
+            detector.field(field, &mut self.state);
+        }
+    }
+
+    /// Ends the current exchange: what was found in the fields since the last call. Reaching a cap is added to
+    /// `weirds`.
+    pub fn finish(&mut self, origin: &Origin, weirds: &mut Vec<Weird>) -> Vec<Observation> {
+        for detector in self.detectors {
+            detector.finish(&mut self.state);
+        }
+        self.state.known.clear();
+        self.state.numbers.clear();
+        if std::mem::take(&mut self.state.over) {
+            let flow = Some(origin.exchange.flow);
+            weirds.push(Weird { layer: Layer::Detect, flow, reason: "observations over the cap left out" });
+        }
+        if self.state.hits.is_empty() {
+            return Vec::new();
+        }
+        let observe = |hit: Hit| Observation {
+            exchange: origin.exchange,
+            ts: origin.ts,
+            host: Arc::clone(&origin.host),
+            party: None,
+            data_type: hit.data_type,
+            value: hit.value,
+            matched: hit.matched,
+            identifier: hit.identifier,
+            location: hit.location,
+            chain: hit.chain,
+            confidence: hit.confidence,
+            cleartext: origin.cleartext,
+            excerpt: hit.excerpt,
+        };
+        self.state.weigh().into_iter().map(observe).collect()
+    }
+}
+
+/// A hit at `range` of a field's value.
+pub(super) fn hit_at(field: &Field<'_>, range: Range<usize>, data_type: &DataType, value: String) -> Hit {
+    let covers = field.kind == FieldKind::Leaf && field.value.trim_ascii().len() <= range.len();
+    Hit {
+        data_type: data_type.clone(),
+        value,
+        matched: MatchKind::Known,
+        identifier: None,
+        location: field.location(),
+        chain: field.chain.to_vec(),
+        confidence: Confidence::Certain,
+        excerpt: super::excerpt::excerpt(field, range),
+        covers,
+    }
+}
