@@ -229,7 +229,10 @@ impl Http1 {
             Err(NeedMore) => {}
             Ok(Some(kind)) => self.begin_head(side, kind, out),
             Ok(None) => {
-                self.weird("bytes that are no HTTP message", out);
+                // After a loss it is no wonder.
+                if !self.sides[side].lost {
+                    self.weird("bytes that are no HTTP message", out);
+                }
                 self.lose_sync(side, true);
                 // No start line begins here; the rest is looked through line by line.
                 let seen = std::mem::take(&mut self.sides[side].buf);
@@ -391,8 +394,13 @@ impl Http1 {
             self.after_body(side, progress, out);
             return;
         }
+        let between = matches!(self.sides[side].state, State::Start) && self.sides[side].buf.is_empty();
         self.cut(side, End::Unknown, out);
         self.lose_sync(side, true);
+        // Where the loss began between messages it mostly ends there too.
+        if between {
+            self.sides[side].state = State::Start;
+        }
     }
 
     fn lose_sync(&mut self, side: usize, line_start: bool) {
