@@ -141,5 +141,6 @@ impl BodyReader {
 
 /// The body of a message that has none.
 pub(super) fn empty_body(fields: &mut Fields, complete: bool) -> Body {
-    BodySink::default().into_body(fields, complete)
+    let (content_type, encodings) = (fields.content_type.take(), std::mem::take(&mut fields.encodings));
+    Body { content_type, encodings, complete, ..Body::default() }
 }

@@ -98,12 +98,12 @@ pub(super) struct ResponseHead {
 pub(super) fn request(bytes: &[u8]) -> RequestHead {
     let (line, rest) = split_line(bytes);
     let line = RequestLine::cut(line);
-    let fields = Fields::read(rest);
+    let mut fields = Fields::read(rest);
     RequestHead {
         method: text_of(line.method).into_owned(),
         target: line.target.into(),
         protocol: protocol(line.version),
-        authority: fields.host.clone().or_else(|| target_authority(line)),
+        authority: fields.host.take().or_else(|| target_authority(line)),
         fields,
     }
 }
@@ -151,7 +151,10 @@ fn split_line(bytes: &[u8]) -> (&[u8], &[u8]) {
 
 impl Fields {
     fn read(bytes: &[u8]) -> Self {
-        let mut fields = Self::default();
+        // Most lines of a head are longer than this; a hostile head can make it reserve no more than its own length.
+        const LINE_TYPICAL: usize = 24;
+        let headers = Headers::with_capacity(bytes.len() / LINE_TYPICAL, bytes.len());
+        let mut fields = Self { headers, ..Self::default() };
         fields.add_lines(bytes);
         fields
     }

@@ -358,7 +358,12 @@ impl Http1 {
             Err(NeedMore) => {}
             Ok(Some(kind)) => {
                 self.end_body(side, false, out);
-                self.begin_head(side, kind, out);
+                if matches!(self.sides[side].state, State::Held) {
+                    let seen = std::mem::take(&mut self.sides[side].buf);
+                    self.run(side, &seen, ts, out);
+                } else {
+                    self.begin_head(side, kind, out);
+                }
             }
             Ok(None) => self.accept_body(side, out),
         }

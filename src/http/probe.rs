@@ -4,7 +4,7 @@
 //! makes parsing independent of how a stream was cut into segments.
 
 use crate::model::Direction;
-use memchr::{memchr, memmem};
+use memchr::{memchr, memrchr};
 
 /// A verdict on first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,7 +124,8 @@ impl<'a> RequestLine<'a> {
         let line = line.trim_ascii_end();
         let method_end = memchr(b' ', line).unwrap_or(line.len());
         let (method, rest) = line.split_at(method_end);
-        let (target, version) = match memmem::rfind(rest, b" HTTP/") {
+        // A version has no space in it, so it can only stand after the last one.
+        let (target, version) = match memrchr(b' ', rest) {
             Some(at) if is_version(&rest[at + 1..]) && !rest[..at].trim_ascii().is_empty() => {
                 (&rest[..at], &rest[at + 1..])
             }
@@ -136,7 +137,7 @@ impl<'a> RequestLine<'a> {
 
 /// `HTTP/` and a few bytes: digits may be damaged or missing.
 fn is_version(version: &[u8]) -> bool {
-    version.len() <= 10 && !version.contains(&b' ')
+    version.starts_with(b"HTTP/") && version.len() <= 10
 }
 
 /// Whether a request line begins here.

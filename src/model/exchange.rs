@@ -194,6 +194,12 @@ pub struct Headers {
 }
 
 impl Headers {
+    /// No fields, with room for so many of so many bytes of names and values together.
+    #[must_use]
+    pub fn with_capacity(fields: usize, bytes: usize) -> Self {
+        Self { raw: Vec::with_capacity(bytes), ends: Vec::with_capacity(fields) }
+    }
+
     /// Appends a field.
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
         self.raw.extend_from_slice(name);
