@@ -81,3 +81,65 @@ fn clean(host: &str) -> String {
 fn is_under(host: &str, domain: &str) -> bool {
     host.strip_suffix(domain).is_some_and(|before| before.is_empty() || before.ends_with('.'))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attributor(first_party: &[&str]) -> Attributor {
+        let rules = RuleSet::builtin().unwrap_or_else(|errors| panic!("{errors:?}"));
+        let first_party: Vec<String> = first_party.iter().map(|domain| (*domain).to_owned()).collect();
+        Attributor::new(Arc::new(rules), &first_party)
+    }
+
+    #[test]
+    fn hosts_go_to_the_parties_that_run_them() {
+        let attributor = attributor(&["example.com", "10.0.0.7"]);
+        for (host, id, role) in [
+            ("example.com", "first_party", Role::FirstParty),
+            ("API.Example.com.", "first_party", Role::FirstParty),
+            ("api.example.com:8443", "first_party", Role::FirstParty),
+            ("10.0.0.7:80", "first_party", Role::FirstParty),
+            ("notexample.com", "notexample.com", Role::ThirdParty),
+            ("example.com.evil.net", "evil.net", Role::ThirdParty),
+            ("stats.jpush.cn", "jpush", Role::ThirdParty),
+            ("android.bugly.qq.com", "bugly", Role::ThirdParty),
+            ("restapi.amap.com", "amap", Role::ThirdParty),
+            ("ulogs.umeng.com", "umeng", Role::ThirdParty),
+            ("foo.qq.com", "tencent", Role::ThirdParty),
+            ("connectivitycheck.gstatic.com", "google_platform", Role::Platform),
+            ("fonts.gstatic.com", "google", Role::ThirdParty),
+            ("a.b.tracker.co.uk", "tracker.co.uk", Role::ThirdParty),
+            ("collect.unknown-tracker.cn", "unknown-tracker.cn", Role::ThirdParty),
+            ("203.0.113.9", "203.0.113.9", Role::Unknown),
+            ("[2001:db8::1]:443", "2001:db8::1", Role::Unknown),
+            ("2001:db8::1", "2001:db8::1", Role::Unknown),
+            ("localhost", "localhost", Role::ThirdParty),
+            ("", "unknown", Role::Unknown),
+        ] {
+            let party = attributor.party(host);
+            assert_eq!((&*party.id, party.role), (id, role), "{host}");
+        }
+    }
+
+    #[test]
+    fn the_apps_own_domain_wins_over_the_rules() {
+        let attributor = attributor(&["*.amap.com"]);
+        assert_eq!(&*attributor.party("restapi.amap.com").id, "first_party");
+        assert!(attributor.is_first_party("amap.com"));
+        assert_eq!(&*attributor.party("umeng.com").id, "umeng");
+    }
+
+    #[test]
+    fn registrable_domains_follow_the_public_suffix_list() {
+        for (host, domain) in [
+            ("a.b.example.com.cn", "example.com.cn"),
+            ("example.com", "example.com"),
+            ("com.cn", "com.cn"),
+            ("router", "router"),
+            ("192.168.1.1", "192.168.1.1"),
+        ] {
+            assert_eq!(registrable_domain(host), domain);
+        }
+    }
+}

@@ -184,7 +184,8 @@ impl<'f> Loader<'f> {
                 company: None,
                 role: None,
                 category: Some(table.parents),
-                aliases: None,
+                aliases: table.aliases,
+                whole_only: None,
                 packages: None,
                 hosts: None,
                 expected: None,
@@ -195,16 +196,16 @@ impl<'f> Loader<'f> {
                 name: table.name,
                 name_en: Some(table.name_en),
             };
-            self.insert_party(file, party, PartyKind::Group, &table.aliases);
+            self.insert_party(file, party, PartyKind::Group);
         }
     }
 
     fn party(&mut self, file: &'f RuleFile, kind: PartyKind) {
         let Some(parsed) = parse::<PartyFile>(file, &mut self.errors) else { return };
-        self.insert_party(file, parsed, kind, &[]);
+        self.insert_party(file, parsed, kind);
     }
 
-    fn insert_party(&mut self, file: &'f RuleFile, raw: PartyFile, kind: PartyKind, more: &[toml::Spanned<String>]) {
+    fn insert_party(&mut self, file: &'f RuleFile, raw: PartyFile, kind: PartyKind) {
         let (id, span) = (raw.id.get_ref().clone(), raw.id.span());
         if !is_id(&id) {
             self.error(file, span, format!("`{id}` is no id: use a-z, 0-9 and _"));
@@ -217,25 +218,23 @@ impl<'f> Loader<'f> {
             self.error(file, span, message);
             return;
         }
-        let rule = self.party_rule(file, &raw, kind, more);
+        let rule = self.party_rule(file, &raw, kind);
         self.parties.insert(id.clone(), (rule, file, span));
         self.party_files.retain(|(other, _, _)| *other != id);
         self.party_files.push((id, file, raw));
     }
 
-    fn party_rule(
-        &mut self,
-        file: &'f RuleFile,
-        raw: &PartyFile,
-        kind: PartyKind,
-        more: &[toml::Spanned<String>],
-    ) -> PartyRule {
+    fn party_rule(&mut self, file: &'f RuleFile, raw: &PartyFile, kind: PartyKind) -> PartyRule {
         let list = |list: &Option<toml::Spanned<Vec<toml::Spanned<String>>>>| -> Vec<String> {
             list.iter().flat_map(|list| list.get_ref()).map(|item| item.get_ref().clone()).collect()
         };
-        for (key, list) in
-            [("aliases", &raw.aliases), ("packages", &raw.packages), ("hosts", &raw.hosts), ("expected", &raw.expected)]
-        {
+        for (key, list) in [
+            ("aliases", &raw.aliases),
+            ("whole_only", &raw.whole_only),
+            ("packages", &raw.packages),
+            ("hosts", &raw.hosts),
+            ("expected", &raw.expected),
+        ] {
             if let Some(list) = list.as_ref().filter(|list| list.get_ref().is_empty()) {
                 self.error(file, list.span(), format!("`{key}` is empty; leave it out"));
             }
@@ -264,9 +263,13 @@ impl<'f> Loader<'f> {
         let mut aliases = vec![raw.name.get_ref().clone()];
         aliases.extend(raw.name_en.iter().map(|name| name.get_ref().clone()));
         aliases.extend(list(&raw.aliases));
-        aliases.extend(more.iter().map(|alias| alias.get_ref().clone()));
         let mut seen = std::collections::BTreeSet::new();
         aliases.retain(|alias| seen.insert(alias.clone()));
+        for item in
+            raw.whole_only.iter().flat_map(toml::Spanned::get_ref).filter(|item| !aliases.contains(item.get_ref()))
+        {
+            self.error(file, item.span(), format!("`{}` is none of its names", item.get_ref()));
+        }
         let text = |text: &Option<toml::Spanned<String>>| text.as_ref().map(|text| text.get_ref().clone());
         PartyRule {
             kind,
@@ -278,6 +281,7 @@ impl<'f> Loader<'f> {
             name_en: text(&raw.name_en),
             company: text(&raw.company),
             aliases,
+            whole_only: list(&raw.whole_only),
             parents,
             packages: list(&raw.packages),
             hosts: list(&raw.hosts),

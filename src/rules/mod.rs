@@ -113,9 +113,13 @@ impl RuleSet {
         self.parties.by_alias(name)
     }
 
-    /// Every `(alias, party id)` of SDKs, companies and groups, as the rules write them.
+    /// Every `(alias, party id)` of SDKs, companies and groups, as the rules write them, that may be looked for in
+    /// running text: without the names that are words of the language too ([`PartyRule::whole_only`]).
     pub fn party_aliases(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.parties.rules().iter().flat_map(|rule| rule.aliases.iter().map(|alias| (alias.as_str(), rule.id())))
+        self.parties.rules().iter().flat_map(|rule| {
+            let names = rule.aliases.iter().filter(|alias| !rule.whole_only.contains(alias));
+            names.map(|alias| (alias.as_str(), rule.id()))
+        })
     }
 
     /// A party by host, longest suffix on label boundaries, with the suffix that matched.
@@ -161,7 +165,7 @@ impl RuleSet {
             synonyms: self.ontology.synonyms().count(),
             sdks: self.sdks().count(),
             companies: self.companies().count(),
-            aliases: self.party_aliases().count(),
+            aliases: self.parties.rules().iter().map(|rule| rule.aliases.len()).sum(),
             hosts: self.parties.rules().iter().map(|rule| rule.hosts.len()).sum(),
             identifiers: self.identifiers.len(),
         }
@@ -187,3 +191,6 @@ fn builtin_files() -> Vec<RuleFile> {
     out.sort_by(|a, b| a.path.cmp(&b.path));
     out
 }
+
+#[cfg(test)]
+mod tests;

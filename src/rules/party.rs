@@ -37,6 +37,9 @@ pub struct PartyRule {
     pub company: Option<String>,
     /// Names policies use, its own names included.
     pub aliases: Vec<String>,
+    /// Those of `aliases` that are words of the language too (`Branch`, 灯塔): a name only where they are all of a
+    /// table cell or the like, never in running text.
+    pub whole_only: Vec<String>,
     /// Broader entities: groups, and the company if it has a rule.
     pub parents: Vec<Arc<str>>,
     /// Android package prefixes.
@@ -74,7 +77,6 @@ pub struct Parties {
     by_id: FxHashMap<Arc<str>, usize>,
     by_alias: FxHashMap<String, usize>,
     by_host: FxHashMap<String, usize>,
-    /// Sorted by prefix.
     by_package: FxHashMap<String, usize>,
     graph: Graph,
 }
@@ -115,10 +117,21 @@ impl Parties {
         self.by_id.get(id).map(|at| &self.rules[*at])
     }
 
-    /// By a name as a policy writes it.
+    /// By a name as a policy writes it: `友盟SDK`, `Bugly（com.tencent.bugly）`, `com.tencent.imsdk`.
     #[must_use]
     pub fn by_alias(&self, name: &str) -> Option<&PartyRule> {
-        self.by_alias.get(&normalise_alias(name)).map(|at| &self.rules[*at])
+        let exact = |name: &str| self.by_alias.get(&normalise_alias(name)).map(|at| &self.rules[*at]);
+        let package = |name: &str| {
+            let name = name.trim().trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+            let name = name.strip_suffix("SDK").or_else(|| name.strip_suffix("sdk")).unwrap_or(name).trim();
+            if name.is_ascii() && name.contains('.') { self.by_package(name) } else { None }
+        };
+        if let Some(rule) = exact(name).or_else(|| package(name)) {
+            return Some(rule);
+        }
+        let (before, rest) = name.split_once(['(', '（', '[', '【'])?;
+        let inside = rest.split([')', '）', ']', '】']).next().unwrap_or(rest);
+        exact(before).or_else(|| package(inside)).or_else(|| exact(inside))
     }
 
     /// By host, longest suffix on label boundaries; also the suffix that matched.

@@ -47,8 +47,7 @@ pub(super) struct EntityTable {
     pub(super) parents: Vec<Text>,
     pub(super) name: Text,
     pub(super) name_en: Text,
-    #[serde(default)]
-    pub(super) aliases: Vec<Text>,
+    pub(super) aliases: Option<Spanned<Vec<Text>>>,
 }
 
 /// `rules/sdks/*.toml` and `rules/companies/*.toml`: one party a file.
@@ -63,6 +62,8 @@ pub(super) struct PartyFile {
     pub(super) role: Option<Spanned<RoleName>>,
     pub(super) category: Option<Vec<Text>>,
     pub(super) aliases: Option<Spanned<Vec<Text>>>,
+    /// Those of its names that are words of the language too.
+    pub(super) whole_only: Option<Spanned<Vec<Text>>>,
     pub(super) packages: Option<Spanned<Vec<Text>>>,
     pub(super) hosts: Option<Spanned<Vec<Text>>>,
     pub(super) expected: Option<Spanned<Vec<Text>>>,
