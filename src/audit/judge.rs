@@ -6,7 +6,7 @@ use super::promise::{self, Denial};
 use super::relation::{Cell, Relation};
 use super::statement::{Receiver, Said, Statements};
 use super::terms::{Above, Terms};
-use crate::model::{ClauseQuote, DataFlow, DataForm, Party, Polarity, PolicyDocument, Role, Span, Verdict};
+use crate::model::{ClauseQuote, DataFlow, DataForm, Party, Polarity, PolicyDocument, Role, Verdict};
 use crate::rules::{ANYONE, PartyKind, ROOT, RuleSet, THIRD_PARTY, normalise_alias};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -89,7 +89,7 @@ impl<'a> Judge<'a> {
     /// Judges a flow.
     #[must_use]
     pub fn judge(&self, flow: &DataFlow) -> Judgement {
-        let above: Vec<Above> = self.terms.iter().map(|terms| terms.above(&flow.data_type)).collect();
+        let above: Vec<Arc<Above>> = self.terms.iter().map(|terms| terms.above(&flow.data_type)).collect();
         let mut hits = self.relevant(flow, &above);
         hits.sort_by_key(|hit| (hit.distances, self.said(hit).implied, hit.at));
         let case = Case { judge: self, flow, above: &above };
@@ -119,7 +119,7 @@ impl<'a> Judge<'a> {
     }
 
     /// P_f: the statements whose data and recipient are those of the flow or above them.
-    fn relevant(&self, flow: &DataFlow, above: &[Above]) -> Vec<Hit> {
+    fn relevant(&self, flow: &DataFlow, above: &[Arc<Above>]) -> Vec<Hit> {
         let alias = normalise_alias(&flow.party.name);
         let entities: Vec<Option<u32>> = self
             .statements
@@ -201,11 +201,14 @@ impl<'a> Judge<'a> {
     }
 }
 
+/// The sentence a statement stands in: its document and where it starts.
+type Place = (usize, usize);
+
 /// One flow being judged.
 struct Case<'j, 'a> {
     judge: &'j Judge<'a>,
     flow: &'j DataFlow,
-    above: &'j [Above],
+    above: &'j [Arc<Above>],
 }
 
 impl Case<'_, '_> {
@@ -293,8 +296,8 @@ impl Case<'_, '_> {
         let pairs = self.pairs(declared, denials);
         let cells: BTreeSet<Cell> = pairs.keys().copied().collect();
         let mut judgement = if pairs.is_empty() {
-            // All contradictions stand within one sentence: what is nearest counts.
-            if denials[0].distances < declared[0].distances { self.denied(denials) } else { self.declared(declared) }
+            // All of it stands within one sentence: what is nearest counts, and of equals the denial (仅收集加密后的…).
+            if denials[0].distances <= declared[0].distances { self.denied(denials) } else { self.declared(declared) }
         } else if let Some((cell, (yes, no))) = pairs.iter().find(|(cell, _)| cell.contradicts()) {
             self.contradiction(*cell, yes, no, denials)
         } else if let Some((cell, (yes, no))) = pairs.first_key_value() {
@@ -350,8 +353,8 @@ impl Case<'_, '_> {
 
     /// Hits grouped by recipient and data, nearest first, at most two of a group: the first, and the first of another
     /// sentence.
-    fn alike(&self, hits: &[Hit]) -> Vec<Vec<(Hit, (usize, Span))>> {
-        let mut groups: Vec<Vec<(Hit, (usize, Span))>> = Vec::new();
+    fn alike(&self, hits: &[Hit]) -> Vec<Vec<(Hit, Place)>> {
+        let mut groups: Vec<Vec<(Hit, Place)>> = Vec::new();
         let mut known = BTreeMap::new();
         for hit in hits {
             let said = self.judge.said(hit);
@@ -360,7 +363,8 @@ impl Case<'_, '_> {
             if group == next {
                 groups.push(Vec::new());
             }
-            let place = (said.document, said.declaration.span);
+            // A sentence is known by its start: items of a list may lengthen a statement.
+            let place = (said.document, said.declaration.span.0);
             let group = &mut groups[group];
             if group.len() < 2 && group.iter().all(|(_, other)| *other != place) {
                 group.push((*hit, place));

@@ -4,6 +4,7 @@
 use crate::model::{DataType, LocalEdge};
 use crate::rules::{Ontology, ROOT};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// One step of a way up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +50,8 @@ pub(super) struct Terms<'a> {
     ontology: &'a Ontology,
     /// The text's own broader terms of a data type.
     local: BTreeMap<&'a DataType, Vec<&'a DataType>>,
+    /// The ways up from every type of the rules, worked out once.
+    known: BTreeMap<&'a DataType, Arc<Above>>,
 }
 
 impl<'a> Terms<'a> {
@@ -63,11 +66,18 @@ impl<'a> Terms<'a> {
             }
         }
         local.values_mut().for_each(|parents| parents.sort());
-        Self { ontology, local }
+        let mut terms = Self { ontology, local, known: BTreeMap::new() };
+        terms.known = ontology.ids().map(|id| (id, Arc::new(terms.ways_up(id)))).collect();
+        terms
     }
 
-    /// Everything above `data_type`, breadth first; the rules' edges are tried before the policy's.
-    pub(super) fn above(&self, data_type: &DataType) -> Above {
+    /// Everything above `data_type`.
+    pub(super) fn above(&self, data_type: &DataType) -> Arc<Above> {
+        self.known.get(data_type).map_or_else(|| Arc::new(self.ways_up(data_type)), Arc::clone)
+    }
+
+    /// Breadth first; the rules' edges are tried before the policy's.
+    fn ways_up(&self, data_type: &DataType) -> Above {
         let mut above = BTreeMap::from([(data_type.clone(), Step { distance: 0, from: None })]);
         let mut queue = VecDeque::from([(data_type.clone(), 0)]);
         while let Some((node, distance)) = queue.pop_front() {

@@ -1,7 +1,7 @@
 //! Every verdict and every cell of the contradiction table against small policies.
 
 use super::fixture::{collects, denies, flow, own, party, policy, push, rules, shares};
-use super::{CHECKS, Cell, Distances, Judgement, Relation, fixture, judge, page};
+use super::{AuditInput, CHECKS, Cell, Distances, Judgement, Relation, audit, fixture, judge, page};
 use crate::model::{DataFlow, DataType, PolicyDocument};
 use crate::model::{DataForm, Decoding, LocalEdge, Role, Span, Verdict};
 use std::collections::BTreeSet;
@@ -192,6 +192,11 @@ fn within_one_sentence_the_nearest_counts() {
     let both =
         [denies("first_party", "device_information").in_sentence(7), collects("first_party", "imei").in_sentence(7)];
     assert_eq!(verdict(&imei_to_us(), &both), Verdict::Clear);
+    let only_hashed = [
+        collects("first_party", "imei").in_form(DataForm::Encrypted).in_sentence(7),
+        denies("first_party", "imei").in_form(DataForm::Plain).in_sentence(7),
+    ];
+    assert_eq!(verdict(&imei_to_us(), &only_hashed), Verdict::Incorrect);
     // The same pair in two sentences is related by the table.
     assert_eq!(verdict(&imei_to_us(), &[broad.in_sentence(8), except]), Verdict::Incorrect);
 }
@@ -281,6 +286,70 @@ fn the_policys_own_lists_count_and_are_named() {
     // One document's lists say nothing about another's words.
     let (lists, says) = (with_list(&[], "operation_log", "imei"), policy(&[collects("first_party", "operation_log")]));
     assert_eq!(judge(&imei_to_us(), &[&lists, &says], &rules()).verdict, Verdict::Omitted);
+}
+
+#[test]
+fn many_flows_and_statements_are_judged_in_little_time() {
+    let rules = rules();
+    let types: Vec<&DataType> = rules.ontology().ids().collect();
+    let recipients = ["first_party", "third_party", "test_push", "test_co", "test_pushers"];
+    let statements: Vec<fixture::Says> = (0..500)
+        .map(|n| {
+            let (recipient, data) = (recipients[n % 5], types[n * 7 % types.len()].as_str());
+            if n % 9 == 0 { denies(recipient, data) } else { collects(recipient, data) }
+        })
+        .collect();
+    let flows: Vec<DataFlow> = (0..5_000)
+        .map(|n| {
+            let to = match n % 3 {
+                0 => own(),
+                1 => push(),
+                _ => party(&format!("host{n}.example"), Role::Unknown),
+            };
+            flow(types[n % types.len()].as_str(), to)
+        })
+        .collect();
+    let document = policy(&statements);
+    let begun = std::time::Instant::now();
+    let outcome = audit(AuditInput { flows, documents: &[&document], ..AuditInput::default() }, &rules);
+    assert_eq!(outcome.data_flows.len(), 5_000);
+    // Two orders of magnitude above what it takes, so that only a quadratic mistake fails.
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+    eprintln!("5000 flows, 500 statements: {:?}", begun.elapsed());
+}
+
+#[test]
+fn without_a_policy_there_are_no_verdicts_and_no_findings_about_it() {
+    let mut clear_text = imei_to_us();
+    clear_text.cleartext = true;
+    let outcome = audit(AuditInput { flows: vec![clear_text], ..AuditInput::default() }, &rules());
+    assert_eq!(outcome.data_flows[0].verdict, None);
+    assert_eq!(outcome.findings.iter().map(|finding| finding.code).collect::<Vec<_>>(), ["cleartext-identifier"]);
+    assert!(outcome.declared_only.is_empty());
+}
+
+#[test]
+fn what_is_declared_and_never_seen_is_listed_once() {
+    let document = policy(&[
+        collects("first_party", "imei device_information"),
+        collects("first_party", "contacts"),
+        collects("first_party", "contacts"),
+        denies("first_party", "sms"),
+        collects("test_push", "imei").in_table(),
+        collects("shop_sdk", "location"),
+        shares("third_party", "email"),
+    ]);
+    let flows = vec![imei_to_us()];
+    let outcome = audit(AuditInput { flows, documents: &[&document], ..AuditInput::default() }, &rules());
+    let listed: Vec<String> = outcome
+        .declared_only
+        .iter()
+        .map(|only| format!("{} {} {}", only.party.id, only.data_type, only.clause.id))
+        .collect();
+    assert_eq!(
+        listed,
+        ["first_party contacts s2", "shop_sdk location s6", "test_push imei s5", "third_party email s7"]
+    );
 }
 
 #[test]

@@ -81,7 +81,48 @@ mod sample;
 
 #[cfg(test)]
 mod tests {
-    use super::FORMATS;
+    use super::escape::acts;
+    use super::{FORMATS, Lang, ReportOptions, ShowValues, format, sample};
+    use crate::model::{Excerpt, Role};
+
+    /// Captured text of all kinds that break things, a megabyte of it.
+    fn nasty() -> String {
+        let seed = "<script>alert(1)</script>\x1b]0;t\x07\u{9b}2J\u{202e}\u{2066}=cmd|' /C'!A0\"},{\\\r\n\t\0\u{301}\u{feff}861536030196001中文";
+        seed.repeat((1 << 20) / seed.len() + 1)
+    }
+
+    #[test]
+    fn a_megabyte_of_nasty_text_breaks_no_format() {
+        let mut report = sample::report();
+        let party = sample::party(&nasty(), &nasty(), Role::Unknown);
+        for judged in &mut report.data_flows {
+            judged.flow.party = party.clone();
+            judged.flow.hosts = [nasty().into()].into();
+        }
+        for finding in &mut report.findings {
+            finding.title = nasty();
+            for seen in &mut finding.evidence {
+                (seen.host, seen.value) = (nasty().into(), nasty());
+                seen.location.pointer = nasty().into();
+                seen.excerpt = Excerpt { before: nasty(), matched: nasty(), after: nasty() };
+            }
+        }
+        report.hosts[0].host = nasty().into();
+        for (show_values, lang) in [(ShowValues::Redacted, Lang::Zh), (ShowValues::Plain, Lang::En)] {
+            let options = ReportOptions { show_values, lang, ..ReportOptions::default() };
+            for name in ["json", "ndjson", "text"] {
+                let mut out = Vec::new();
+                format(name).expect("a format").write(&report, &options, &mut out).expect("a vector takes all");
+                let text = String::from_utf8(out).expect("UTF-8");
+                assert!(!text.chars().any(|c| c != '\n' && acts(c)), "{name}");
+                match name {
+                    "text" => assert!(text.len() < 64 << 10, "{}", text.len()),
+                    "json" => assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok()),
+                    _ => assert!(text.lines().all(|line| serde_json::from_str::<serde_json::Value>(line).is_ok())),
+                }
+            }
+        }
+    }
 
     #[test]
     fn formats_are_sorted_by_name() {

@@ -206,3 +206,6 @@ fn about_party(
         fingerprint: fingerprint(page.code, subject, &party.id, party.role),
     }
 }
+
+#[cfg(test)]
+mod tests;

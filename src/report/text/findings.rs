@@ -12,7 +12,9 @@ use std::io::{self, Write};
 const EVIDENCE_SHOWN: usize = 2;
 /// Most clauses shown of one finding.
 const CLAUSES_SHOWN: usize = 3;
-/// Most cells of a quoted clause.
+/// Most cells of a reason.
+const REASON_MAX: usize = 800;
+/// Most cells of a quoted clause or a title.
 const QUOTE_MAX: usize = 400;
 
 pub(super) fn write(report: &Report, page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
@@ -38,9 +40,9 @@ fn one(number: usize, finding: &Finding, page: &Page<'_>, out: &mut dyn Write) -
     let label = format!("[{}]", labels::severity(page.options.lang, finding.severity));
     let head = format!("{} {}", finding.code, finding.fingerprint);
     writeln!(out, "{number:>3} {} {}", page.ink(ink, &label), page.ink(Ink::Dim, &head))?;
-    page.indented(4, &neutral(&finding.title), out)?;
+    page.indented(4, &cut(&neutral(&finding.title), QUOTE_MAX), out)?;
     if !finding.reason.is_empty() {
-        page.indented(4, &neutral(&finding.reason), out)?;
+        page.indented(4, &cut(&neutral(&finding.reason), REASON_MAX), out)?;
     }
     clauses(finding, page, out)?;
     for evidence in finding.evidence.iter().take(EVIDENCE_SHOWN) {

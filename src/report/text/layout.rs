@@ -22,36 +22,38 @@ pub(in crate::report) fn centre(text: &str, columns: usize) -> String {
     pad(&format!("{}{text}", " ".repeat(free / 2)), columns)
 }
 
-/// At most `columns` cells of `text`; an ellipsis shows that some is missing.
-pub(in crate::report) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
-    if text.len() <= columns || width(text) <= columns {
-        return Cow::Borrowed(text);
-    }
-    let (mut used, mut end) = (0, 0);
-    for (at, c) in text.char_indices() {
+/// Whether `text` fits into `columns` cells, with few marks that take none (combining characters).
+fn fits(text: &str, columns: usize) -> bool {
+    text.len() <= columns || (text.chars().take(2 * columns + 1).count() <= 2 * columns && width(text) <= columns)
+}
+
+/// How many bytes of characters, in the order given, fit into `columns` cells beside an ellipsis.
+fn fitting(characters: impl Iterator<Item = char>, columns: usize) -> usize {
+    let (mut used, mut bytes) = (0, 0);
+    for c in characters.take(2 * columns) {
         used += c.width().unwrap_or(0);
         if used + 1 > columns {
             break;
         }
-        end = at + c.len_utf8();
+        bytes += c.len_utf8();
     }
-    Cow::Owned(format!("{}\u{2026}", &text[..end]))
+    bytes
+}
+
+/// At most `columns` cells of `text`; an ellipsis shows that some is missing.
+pub(in crate::report) fn cut(text: &str, columns: usize) -> Cow<'_, str> {
+    if fits(text, columns) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("{}\u{2026}", &text[..fitting(text.chars(), columns)]))
 }
 
 /// The last `columns` cells of `text`; an ellipsis shows that some is missing.
 pub(in crate::report) fn cut_start(text: &str, columns: usize) -> Cow<'_, str> {
-    if text.len() <= columns || width(text) <= columns {
+    if fits(text, columns) {
         return Cow::Borrowed(text);
     }
-    let (mut used, mut start) = (0, text.len());
-    for (at, c) in text.char_indices().rev() {
-        used += c.width().unwrap_or(0);
-        if used + 1 > columns {
-            break;
-        }
-        start = at;
-    }
-    Cow::Owned(format!("\u{2026}{}", &text[start..]))
+    Cow::Owned(format!("\u{2026}{}", &text[text.len() - fitting(text.chars().rev(), columns)..]))
 }
 
 /// `text` in lines of at most `columns` cells, broken at spaces and between wide characters, else anywhere.
@@ -98,6 +100,7 @@ mod tests {
         assert_eq!(cut("个推有限公司", 7), "个推有…");
         assert_eq!(cut_start("个推有限公司", 7), "…限公司");
         assert_eq!(cut("abc", 3), "abc");
+        assert_eq!(cut(&format!("a{}", "\u{301}".repeat(1_000)), 8).chars().count(), 17);
     }
 
     #[test]
