@@ -74,6 +74,9 @@ const EVERYTHING_BELOW_CLI: &[&str] = &[
 const SANS_IO: &[&str] =
     &["model", "rules", "packet", "flow", "tls", "http", "dns", "decode", "detect", "attribute", "policy", "audit"];
 
+/// Lists whose order people see: the tabs of the dashboard.
+const IN_ORDER_OF_USE: &[&str] = &["SCREENS"];
+
 /// Longest a source file may get.
 const LINES_MAX: usize = 600;
 
@@ -161,7 +164,9 @@ fn units_are_listed_once_and_in_order() {
             let mut sorted = units.clone();
             sorted.sort_unstable();
             sorted.dedup();
-            assert_eq!(units, sorted, "{} in {}", &found[1], file.display());
+            let wanted =
+                if IN_ORDER_OF_USE.contains(&&found[1]) { units.len() == sorted.len() } else { units == sorted };
+            assert!(wanted, "{} in {}: {units:?}", &found[1], file.display());
         }
     }
 }

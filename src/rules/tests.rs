@@ -1,3 +1,4 @@
+//! The rule files: what is accepted, and what every mistake is told as.
 use super::*;
 use crate::model::DataType;
 
