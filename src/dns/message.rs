@@ -21,8 +21,8 @@ pub struct DnsMessage {
     pub id: u16,
     /// Whether it is a response.
     pub response: bool,
-    /// Names asked for and their query types. Names are as sent, without the final dot; other than printable bytes
-    /// are written `\ddd`.
+    /// Names asked for and their query types. Names are as sent, without the final dot (the root is `.`); bytes
+    /// other than printable are written `\ddd`.
     pub questions: Vec<(String, u16)>,
     /// Addresses, each under the name asked for, aliases followed.
     pub addresses: Vec<(String, IpAddr)>,
@@ -205,6 +205,7 @@ fn name_at(payload: &[u8], start: usize) -> Option<(String, usize)> {
     loop {
         let length = *payload.get(at)?;
         match length {
+            0 if name.is_empty() => return Some((".".to_owned(), after.unwrap_or(at + 1))),
             0 => return Some((name, after.unwrap_or(at + 1))),
             1..=63 => {
                 let end = at + 1 + usize::from(length);
@@ -279,6 +280,12 @@ mod tests {
     fn odd_bytes_in_names_are_escaped() {
         let read = message(b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\x04a\xff.\\\x02b \0\0\x01\0\x01").expect("a message");
         assert_eq!(read.questions[0].0, "a\\255\\.\\\\.b\\032");
+    }
+
+    #[test]
+    fn the_root_is_a_dot() {
+        let read = message(b"\0\x01\x01\0\0\x01\0\0\0\0\0\0\0\0\x02\0\x01").expect("a message");
+        assert_eq!(read.questions, [(".".to_owned(), 2)]);
     }
 
     #[test]

@@ -112,7 +112,7 @@ pub(super) fn empty_lines(bytes: &[u8]) -> usize {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct RequestLine<'a> {
     pub(super) method: &'a [u8],
-    /// From the first space to the last ` HTTP/`.
+    /// From the first space to the last ` HTTP/`, without white space around it.
     pub(super) target: &'a [u8],
     /// Empty where there is none.
     pub(super) version: &'a [u8],
@@ -124,11 +124,9 @@ impl<'a> RequestLine<'a> {
         let line = line.trim_ascii_end();
         let method_end = memchr(b' ', line).unwrap_or(line.len());
         let (method, rest) = line.split_at(method_end);
-        // A version has no space in it, so it can only stand after the last one.
+        // A version has no space in it, so it can only stand after the last one; after the only one stands a target.
         let (target, version) = match memrchr(b' ', rest) {
-            Some(at) if is_version(&rest[at + 1..]) && !rest[..at].trim_ascii().is_empty() => {
-                (&rest[..at], &rest[at + 1..])
-            }
+            Some(at) if at > 0 && is_version(&rest[at + 1..]) => (&rest[..at], &rest[at + 1..]),
             Some(_) | None => (rest, &rest[rest.len()..]),
         };
         Self { method, target: target.trim_ascii(), version }
@@ -303,6 +301,8 @@ mod tests {
         assert_eq!((line.method, line.target, line.version), (&b"GET"[..], &b"/a HTTP/1.0 b"[..], &b"HTTP/1.1"[..]));
         let line = RequestLine::cut(b"OPTIONS HTTP/1.1");
         assert_eq!((line.target, line.version), (&b"HTTP/1.1"[..], &b""[..]));
+        let line = RequestLine::cut(b"GET  HTTP/1.0");
+        assert_eq!((line.target, line.version), (&b""[..], &b"HTTP/1.0"[..]));
     }
 
     #[test]
