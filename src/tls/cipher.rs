@@ -1,17 +1,19 @@
 //! Opens records: keys of one direction and epoch, and a sequence number, turn a record body into its content
 //! (RFC 8446 §5.2, RFC 5288, RFC 7905). Which key and number to try is left to `keyring`.
 
+use super::aead::{self, AeadKey, NONCE_LEN};
+use super::cbc::{self, CbcKey, MacOrder, Vector};
+use super::reader::Reader;
 use super::record::{HEADER_LEN, RecordHeader};
-use super::schedule::{expand_label, key_block12};
+use super::schedule::{expand_label, prf};
 use super::suite::{Bulk, Suite};
 use crate::model::KeySource;
-use aws_lc_rs::aead;
 
-const TAG_LEN: usize = 16;
-const NONCE_LEN: usize = 12;
-/// Bytes of a nonce that GCM sends with each record in TLS 1.2 (RFC 5288 §3).
+/// Bytes of a nonce that GCM and CCM send with each record in TLS 1.2 (RFC 5288 §3).
 const EXPLICIT_NONCE_LEN: usize = 8;
 const SALT_LEN: usize = 4;
+const TLS_1_0: u16 = 0x0301;
+const TLS_1_2: u16 = 0x0303;
 
 /// A record that was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,70 +33,82 @@ pub(super) enum Role {
     Server,
 }
 
-/// What TLS 1.2 and before make their keys from.
+/// What TLS 1.2 and before make their keys from, beside the master secret.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Session12<'a> {
+    pub(super) version: u16,
     pub(super) suite: Suite,
     pub(super) client_random: &'a [u8; 32],
     pub(super) server_random: &'a [u8; 32],
+    pub(super) order: MacOrder,
 }
 
 enum Kind {
     /// TLS 1.3: the nonce is the iv with the sequence number mixed in; the secret makes the next generation.
-    Tls13 { iv: [u8; NONCE_LEN], secret: Vec<u8> },
-    /// TLS 1.2 GCM: the nonce is the salt and what the record carries.
-    Explicit12 { salt: [u8; SALT_LEN] },
+    Tls13 { key: AeadKey, iv: [u8; NONCE_LEN], secret: Vec<u8> },
+    /// TLS 1.2 GCM and CCM: the nonce is the salt and what the record carries.
+    Explicit12 { key: AeadKey, salt: [u8; SALT_LEN] },
     /// TLS 1.2 ChaCha20-Poly1305: the nonce is made as in TLS 1.3.
-    Implicit12 { iv: [u8; NONCE_LEN] },
+    Implicit12 { key: AeadKey, iv: [u8; NONCE_LEN] },
+    /// TLS 1.0 to 1.2 in CBC mode.
+    Cbc(CbcKey),
 }
 
 /// The keys of one direction and epoch.
 pub(super) struct Opener {
     suite: Suite,
     source: KeySource,
-    key: aead::LessSafeKey,
     kind: Kind,
 }
 
 impl Opener {
     /// Keys of a TLS 1.3 traffic secret; none where the suite cannot be opened.
     pub(super) fn tls13(suite: Suite, source: KeySource, secret: &[u8]) -> Option<Self> {
-        let algorithm = algorithm(suite.bulk)?;
         let mut key = [0; 32];
-        let key = key.get_mut(..algorithm.key_len())?;
+        let key = key.get_mut(..aead::key_len(suite.bulk)?)?;
         let mut iv = [0; NONCE_LEN];
         expand_label(suite.hash, secret, b"key", key)?;
         expand_label(suite.hash, secret, b"iv", &mut iv)?;
-        let key = aead::LessSafeKey::new(aead::UnboundKey::new(algorithm, key).ok()?);
-        Some(Self { suite, source, key, kind: Kind::Tls13 { iv, secret: secret.to_vec() } })
+        let kind = Kind::Tls13 { key: AeadKey::new(suite.bulk, key)?, iv, secret: secret.to_vec() };
+        Some(Self { suite, source, kind })
     }
 
-    /// Keys of a TLS 1.2 master secret; none where the suite cannot be opened.
+    /// Keys of a master secret of TLS 1.0 to 1.2; none where the suite cannot be opened.
     pub(super) fn tls12(session: Session12<'_>, role: Role, source: KeySource, master: &[u8]) -> Option<Self> {
-        let suite = session.suite;
-        let algorithm = algorithm(suite.bulk)?;
-        let key_len = algorithm.key_len();
-        let iv_len = if suite.bulk == Bulk::Chacha20Poly1305 { NONCE_LEN } else { SALT_LEN };
-        let block_len = 2 * (key_len + iv_len);
-        let block = key_block12(suite.prf12(), master, session.server_random, session.client_random, block_len)?;
-        let (keys, ivs) = block.split_at_checked(2 * key_len)?;
-        let which = match role {
-            Role::Client => 0,
-            Role::Server => 1,
+        let Session12 { version, suite, .. } = session;
+        let aead = suite.bulk.is_aead();
+        let key_len = if aead { aead::key_len(suite.bulk) } else { cbc::key_len(suite.bulk) }?;
+        let (mac_len, iv_len) = match suite.bulk {
+            Bulk::Chacha20Poly1305 => (0, NONCE_LEN),
+            _ if aead => (0, SALT_LEN),
+            _ => (suite.hash.output_len(), if version == TLS_1_0 { cbc::BLOCK } else { 0 }),
         };
-        let key = keys.chunks_exact(key_len).nth(which)?;
-        let iv = ivs.chunks_exact(iv_len).nth(which)?;
+        let len = 2 * (mac_len + key_len + iv_len);
+        let hash = (version == TLS_1_2).then(|| suite.prf12());
+        let block = prf(hash, master, b"key expansion", [session.server_random, session.client_random], len)?;
+        let mut block = Reader::new(&block);
+        let mut part = |len: usize| {
+            let (client, server) = (block.take(len)?, block.take(len)?);
+            Some(match role {
+                Role::Client => client,
+                Role::Server => server,
+            })
+        };
+        let (mac_key, key, iv) = (part(mac_len)?, part(key_len)?, part(iv_len)?);
         let kind = match suite.bulk {
-            Bulk::Chacha20Poly1305 => Kind::Implicit12 { iv: iv.try_into().ok()? },
-            _ => Kind::Explicit12 { salt: iv.try_into().ok()? },
+            Bulk::Chacha20Poly1305 => Kind::Implicit12 { key: AeadKey::new(suite.bulk, key)?, iv: iv.try_into().ok()? },
+            _ if aead => Kind::Explicit12 { key: AeadKey::new(suite.bulk, key)?, salt: iv.try_into().ok()? },
+            _ => {
+                let vector = iv.first_chunk().map_or(Vector::Explicit, |first| Vector::Chained(*first));
+                Kind::Cbc(CbcKey::new(suite.bulk, key, (suite.hash, mac_key), session.order, vector)?)
+            }
         };
-        let key = aead::LessSafeKey::new(aead::UnboundKey::new(algorithm, key).ok()?);
-        Some(Self { suite, source, key, kind })
+        Some(Self { suite, source, kind })
     }
 
     /// Whether a suite can be opened at all.
     pub(super) fn supports(suite: Suite) -> bool {
-        algorithm(suite.bulk).is_some()
+        aead::key_len(suite.bulk).or_else(|| cbc::key_len(suite.bulk)).is_some()
     }
 
     /// The next generation of a TLS 1.3 key (RFC 8446 §7.2); none before TLS 1.3.
@@ -113,12 +127,13 @@ impl Opener {
         self.source
     }
 
-    /// Bytes a record body has more than its content.
-    pub(super) const fn overhead(&self) -> usize {
-        match self.kind {
-            Kind::Tls13 { .. } => TAG_LEN + 1,
-            Kind::Explicit12 { .. } => TAG_LEN + EXPLICIT_NONCE_LEN,
-            Kind::Implicit12 { .. } => TAG_LEN,
+    /// Bytes a record body has more than its content; an estimate where there is padding.
+    pub(super) fn overhead(&self) -> usize {
+        match &self.kind {
+            Kind::Tls13 { key, .. } => key.tag_len() + 1,
+            Kind::Explicit12 { key, .. } => key.tag_len() + EXPLICIT_NONCE_LEN,
+            Kind::Implicit12 { key, .. } => key.tag_len(),
+            Kind::Cbc(key) => key.overhead(),
         }
     }
 
@@ -128,48 +143,38 @@ impl Opener {
         body.first_chunk::<EXPLICIT_NONCE_LEN>().map(|nonce| u64::from_be_bytes(*nonce))
     }
 
+    /// A record went by, opened or not.
+    pub(super) fn passed(&self, body: &[u8]) {
+        if let Kind::Cbc(key) = &self.kind {
+            key.passed(body);
+        }
+    }
+
     /// Opens a record into the beginning of `out`, which must be as long as `body`. None where the key or the number is wrong.
     pub(super) fn open(&self, seq: u64, header: RecordHeader, body: &[u8], out: &mut [u8]) -> Option<Opened> {
-        match &self.kind {
-            Kind::Tls13 { iv, .. } => {
-                let len = self.gather(mixed_nonce(iv, seq), &header.bytes(), body, out)?;
+        let len = match &self.kind {
+            Kind::Tls13 { key, iv, .. } => {
+                let len = key.open(mixed_nonce(iv, seq), &header.bytes(), body, out)?;
                 // The content type is the last byte that is not zero padding (RFC 8446 §5.4).
                 let content = out.get(..len)?;
                 let last = content.iter().rposition(|&byte| byte != 0)?;
-                Some(Opened { kind: *content.get(last)?, len: last })
+                return Some(Opened { kind: *content.get(last)?, len: last });
             }
-            Kind::Explicit12 { salt } => {
+            Kind::Explicit12 { key, salt } => {
                 let (explicit, sealed) = body.split_at_checked(EXPLICIT_NONCE_LEN)?;
                 let mut nonce = [0; NONCE_LEN];
                 nonce.first_chunk_mut::<SALT_LEN>()?.copy_from_slice(salt);
                 nonce.last_chunk_mut::<EXPLICIT_NONCE_LEN>()?.copy_from_slice(explicit);
-                let aad = aad12(seq, header, sealed.len().checked_sub(TAG_LEN)?)?;
-                let len = self.gather(nonce, &aad, sealed, out)?;
-                Some(Opened { kind: header.kind, len })
+                let aad = aad12(seq, header, sealed.len().checked_sub(key.tag_len())?)?;
+                key.open(nonce, &aad, sealed, out)?
             }
-            Kind::Implicit12 { iv } => {
-                let aad = aad12(seq, header, body.len().checked_sub(TAG_LEN)?)?;
-                let len = self.gather(mixed_nonce(iv, seq), &aad, body, out)?;
-                Some(Opened { kind: header.kind, len })
+            Kind::Implicit12 { key, iv } => {
+                let aad = aad12(seq, header, body.len().checked_sub(key.tag_len())?)?;
+                key.open(mixed_nonce(iv, seq), &aad, body, out)?
             }
-        }
-    }
-
-    fn gather(&self, nonce: [u8; NONCE_LEN], aad: &[u8], sealed: &[u8], out: &mut [u8]) -> Option<usize> {
-        let (text, tag) = sealed.split_at_checked(sealed.len().checked_sub(TAG_LEN)?)?;
-        let out = out.get_mut(..text.len())?;
-        let nonce = aead::Nonce::assume_unique_for_key(nonce);
-        self.key.open_separate_gather(nonce, aead::Aad::from(aad), text, tag, out).ok()?;
-        Some(text.len())
-    }
-}
-
-fn algorithm(bulk: Bulk) -> Option<&'static aead::Algorithm> {
-    match bulk {
-        Bulk::Aes128Gcm => Some(&aead::AES_128_GCM),
-        Bulk::Aes256Gcm => Some(&aead::AES_256_GCM),
-        Bulk::Chacha20Poly1305 => Some(&aead::CHACHA20_POLY1305),
-        Bulk::Aes128Cbc | Bulk::Aes256Cbc | Bulk::Aes128Ccm(_) | Bulk::Aes256Ccm(_) | Bulk::Unsupported => None,
+            Kind::Cbc(key) => key.open(seq, header, body, out)?,
+        };
+        Some(Opened { kind: header.kind, len })
     }
 }
 

@@ -177,7 +177,8 @@ impl Keyring {
     }
 
     /// A record in its place could not be opened.
-    pub(super) fn miss(&mut self) {
+    pub(super) fn miss(&mut self, body: &[u8]) {
+        self.rungs.iter().flat_map(|rung| &rung.openers).for_each(|opener| opener.passed(body));
         self.misses += 1;
         let proven = self.rungs.get(self.at).is_some_and(|rung| rung.proven);
         if proven || self.numbering == Numbering::Continuous {
@@ -229,6 +230,7 @@ impl Keyring {
         rung.seq = seq.saturating_add(1);
         rung.proven = true;
         let opener = rung.openers.first()?;
+        opener.passed(body);
         let success = Success {
             opened,
             epoch: rung.epoch,

@@ -2,6 +2,8 @@
 //! them to the names and protocols a handshake tells. Reassembly of the stream is left to `flow`, what the plaintext
 //! means to `http`. Sans-IO: no clock, file or socket.
 
+mod aead;
+mod cbc;
 mod cipher;
 mod handshake;
 pub mod hello;

@@ -1,7 +1,8 @@
 //! Key schedules: secrets of a key log to record keys (RFC 8446 §7, RFC 5246 §6.3). `expand_label` serves QUIC too.
 
 use super::suite::Hash;
-use aws_lc_rs::{hkdf, tls_prf};
+use aws_lc_rs::{hkdf, hmac, tls_prf};
+use md5::{Digest, Md5};
 
 /// Longest output of [`expand_label`] asked for here or by QUIC: a SHA-384 secret.
 pub const EXPAND_MAX: usize = 48;
@@ -33,21 +34,63 @@ pub fn expand_label(hash: Hash, secret: &[u8], label: &[u8], out: &mut [u8]) -> 
     prk.expand(&info, OutputLen(out.len())).ok()?.fill(out).ok()
 }
 
-/// The key block of TLS 1.2 (RFC 5246 §6.3): `len` bytes of the pseudo-random function over the master secret.
-pub(super) fn key_block12(
-    hash: Hash,
-    master: &[u8],
-    server_random: &[u8; 32],
-    client_random: &[u8; 32],
+/// The pseudo-random function over a secret, a label and two seeds: of TLS 1.2 with its hash (RFC 5246 §5), without
+/// one that of TLS 1.0 and 1.1 (RFC 2246 §5).
+pub(super) fn prf(
+    hash: Option<Hash>,
+    secret: &[u8],
+    label: &[u8],
+    seeds: [&[u8; 32]; 2],
     len: usize,
 ) -> Option<Vec<u8>> {
+    let [first, second] = seeds;
     let algorithm = match hash {
-        Hash::Sha384 => &tls_prf::P_SHA384,
-        _ => &tls_prf::P_SHA256,
+        Some(Hash::Sha384) => &tls_prf::P_SHA384,
+        Some(_) => &tls_prf::P_SHA256,
+        None => {
+            let seed = [label, first, second].concat();
+            let half = secret.len().div_ceil(2);
+            let mut out = vec![0; len];
+            xor_p_hash(hmac_md5, secret.get(..half)?, &seed, &mut out);
+            xor_p_hash(hmac_sha1, secret.get(secret.len() - half..)?, &seed, &mut out);
+            return Some(out);
+        }
     };
-    let secret = tls_prf::Secret::new(algorithm, master).ok()?;
-    let block = secret.derive_with_seed_concatination(b"key expansion", server_random, client_random, len).ok()?;
-    Some(block.as_ref().to_vec())
+    let secret = tls_prf::Secret::new(algorithm, secret).ok()?;
+    Some(secret.derive_with_seed_concatination(label, first, second, len).ok()?.as_ref().to_vec())
+}
+
+/// Mixes P_hash of RFC 2246 §5 into `out`.
+fn xor_p_hash(hmac: fn(&[u8], &[&[u8]]) -> Vec<u8>, secret: &[u8], seed: &[u8], out: &mut [u8]) {
+    let mut a = hmac(secret, &[seed]);
+    let mut rest = out;
+    while !rest.is_empty() {
+        let bytes = hmac(secret, &[&a, seed]);
+        let (part, after) = rest.split_at_mut(bytes.len().min(rest.len()));
+        for (slot, byte) in part.iter_mut().zip(bytes) {
+            *slot ^= byte;
+        }
+        rest = after;
+        a = hmac(secret, &[&a]);
+    }
+}
+
+fn hmac_sha1(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let mut context = hmac::Context::with_key(&hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, key));
+    parts.iter().for_each(|part| context.update(part));
+    context.sign().as_ref().to_vec()
+}
+
+/// HMAC-MD5 (RFC 2104) of a key of at most a block.
+fn hmac_md5(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    let pad = |with: u8| {
+        let mut block = [with; 64];
+        block.iter_mut().zip(key).for_each(|(slot, byte)| *slot ^= byte);
+        block
+    };
+    let mut inner = Md5::new_with_prefix(pad(0x36));
+    parts.iter().for_each(|part| inner.update(part));
+    Md5::new_with_prefix(pad(0x5c)).chain_update(inner.finalize()).finalize().to_vec()
 }
 
 #[cfg(test)]

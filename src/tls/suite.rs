@@ -24,6 +24,14 @@ pub enum Bulk {
     Unsupported,
 }
 
+impl Bulk {
+    /// Whether the cipher authenticates by itself.
+    #[must_use]
+    pub const fn is_aead(self) -> bool {
+        !matches!(self, Self::Aes128Cbc | Self::Aes256Cbc | Self::Unsupported)
+    }
+}
+
 /// A hash of a suite: of the MAC in a CBC suite, else of the key schedule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Hash {

@@ -32,9 +32,16 @@ impl TlsSession {
             return Err(OpaqueReason::NoKey);
         }
         let server = self.server.as_ref().ok_or(OpaqueReason::NoHandshake)?;
-        let suite = server.suite.filter(|&suite| Opener::supports(suite) && self.version == Some(0x0303));
-        let suite = suite.ok_or(OpaqueReason::UnsupportedCipher)?;
-        let session = Session12 { suite, client_random: &client.random, server_random: &server.random };
+        let suite = server.suite.filter(|&suite| Opener::supports(suite));
+        let version = self.version.filter(|version| (0x0301..=0x0303).contains(version));
+        let (Some(suite), Some(version)) = (suite, version) else { return Err(OpaqueReason::UnsupportedCipher) };
+        let session = Session12 {
+            version,
+            suite,
+            client_random: &client.random,
+            server_random: &server.random,
+            order: server.order,
+        };
         let openers = secrets.filter_map(|secret| Opener::tls12(session, role, secret.source, secret.bytes)).collect();
         Keyring::new(Numbering::Continuous, [(Epoch::Application, openers)]).ok_or(OpaqueReason::UnsupportedCipher)
     }

@@ -1,5 +1,6 @@
 //! What handshake messages and alerts change in a session: names, version, suite, keys in use, closure.
 
+use super::super::cbc::MacOrder;
 use super::super::cipher::Role;
 use super::super::handshake::{Step, kind};
 use super::super::hello::{self, ClientHello, ServerHello};
@@ -98,7 +99,8 @@ impl TlsSession {
         if !tls13 {
             info.alpn.clone_from(&hello.alpn);
         }
-        self.server = Some(Server { random: hello.random, suite: Suite::by_id(hello.suite) });
+        let order = if hello.encrypt_then_mac { MacOrder::EncryptThenMac } else { MacOrder::MacThenEncrypt };
+        self.server = Some(Server { random: hello.random, suite: Suite::by_id(hello.suite), order });
     }
 
     pub(super) fn alert(&mut self, record: Record<'_>, body: &[u8], out: &mut Output) {

@@ -1,6 +1,7 @@
 //! One TLS session read passively: the ciphertext of both directions in, plaintext and what is known of the session
 //! out. Follows hellos, key changes and closure; records, keys and numbers are left to `record` and `keyring`.
 
+use super::cbc::MacOrder;
 use super::cipher::Role;
 use super::handshake::{Handshake, Step, kind};
 use super::hello;
@@ -65,6 +66,7 @@ struct Client {
 struct Server {
     random: [u8; 32],
     suite: Option<Suite>,
+    order: MacOrder,
 }
 
 /// A TLS session of one flow.
@@ -365,7 +367,7 @@ impl TlsSession {
         out.opaque_bytes += record_len(record);
         let side = self.side(record.direction);
         let Protection::Sealed(ring) = &mut side.protection else { return true };
-        ring.miss();
+        ring.miss(record.body);
         let complete = ring.numbering() == Numbering::Continuous || ring.has(Epoch::Handshake);
         let has_application = ring.has(Epoch::Application);
         let proven = ring.is_proven();
