@@ -1,0 +1,356 @@
+//! One clause of a sentence and the questions asked of it: is it a purpose or a condition, which verbs does it have,
+//! who acts, who receives, is it denied.
+
+use super::lexicon::{Cue, Lexicon};
+use super::prose::{Prose, cues_in, data_in, parties_in, recipients};
+use super::statement::third_party;
+use super::text::Text;
+use super::vocabulary::{CueMention, Mentions, PartyMention};
+use crate::model::{Action, DataForm, Recipient};
+use std::ops::Range;
+
+/// What a verb stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Verb {
+    /// 收集, or several joined: 共享、转让、披露.
+    Actions(Vec<Action>),
+    /// 访问, 了解.
+    Weak(Action),
+    /// 填写, 上传.
+    UserGives,
+    /// 提供, 发送.
+    Gives,
+}
+
+/// A verb, or several joined ones, of a clause.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Predicate {
+    pub(super) verb: Verb,
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+/// A clause with what it mentions.
+#[derive(Clone)]
+pub(super) struct Clause<'p> {
+    text: &'p Text<'p>,
+    mentions: &'p Mentions,
+    lexicon: &'static Lexicon,
+    pub(super) range: Range<usize>,
+    pub(super) cues: &'p [CueMention],
+    /// Indices of its data mentions.
+    pub(super) data: Range<usize>,
+    parties: &'p [PartyMention],
+}
+
+/// Words that open a clause without changing its kind.
+const OPENERS: [&str; 16] =
+    ["但是", "但", "并且", "且", "而且", "并", "同时", "此外", "另外", "其中", "因此", "那么", "我们会", "我们将", "目前", "或者"];
+/// Longest way from a subject to its verb, in bytes.
+const SUBJECT_GAP_MAX: usize = 60;
+
+impl<'p> Clause<'p> {
+    pub(super) fn new(prose: &Prose<'p>, range: Range<usize>) -> Self {
+        Self {
+            text: prose.text,
+            mentions: prose.mentions,
+            lexicon: prose.lexicon,
+            cues: cues_in(prose.mentions, &range),
+            data: data_in(prose.mentions, &range),
+            parties: parties_in(prose.mentions, &range),
+            range,
+        }
+    }
+
+    fn part(&self, range: Range<usize>) -> Self {
+        Self {
+            cues: cues_in(self.mentions, &range),
+            data: data_in(self.mentions, &range),
+            parties: parties_in(self.mentions, &range),
+            range,
+            ..self.clone()
+        }
+    }
+
+    fn norm(&self) -> &'p str {
+        &self.text.norm[self.range.clone()]
+    }
+
+    /// Its words as the input has them.
+    pub(super) fn raw(&self) -> &'p str {
+        self.text.raw_str(self.range.clone())
+    }
+
+    /// Whether it has a cue.
+    pub(super) fn has(&self, cue: Cue) -> bool {
+        self.cues.iter().any(|found| found.cue == cue)
+    }
+
+    /// Whether it has a cue before `at`.
+    pub(super) fn has_before(&self, cue: Cue, at: usize) -> bool {
+        self.cues.iter().any(|found| found.cue == cue && found.end <= at)
+    }
+
+    /// The indices of data mentions in a part of it.
+    pub(super) fn data_in(&self, range: Range<usize>) -> Range<usize> {
+        data_in(self.mentions, &range)
+    }
+
+    fn opened(&self) -> &'p str {
+        let mut body = self.norm();
+        while let Some(rest) = OPENERS.iter().find_map(|opener| body.strip_prefix(opener)) {
+            body = rest;
+        }
+        body
+    }
+
+    /// Whether it tells when, not what.
+    pub(super) fn is_condition(&self) -> bool {
+        let body = self.opened();
+        self.lexicon.condition.iter().any(|word| body.starts_with(word.as_str()))
+    }
+
+    /// Whether it tells why.
+    pub(super) fn is_purpose(&self) -> bool {
+        let body = self.opened();
+        let found = self.lexicon.purpose.iter().find(|word| body.starts_with(word.as_str()));
+        found.is_some_and(|word| !(word == "以" && (body.starts_with("以及") || body.starts_with("以上") || body.starts_with("以下"))))
+    }
+
+    /// Whether a condition isn't closed within the clause: 当你使用A、B,或者C时.
+    pub(super) fn is_open_condition(&self) -> bool {
+        let body = self.norm().trim_end_matches([',', ';', ':', '。']);
+        let opens = ["当", "在您", "在你"].iter().any(|word| self.opened().starts_with(word));
+        opens && !self.lexicon.condition_end.iter().any(|word| body.ends_with(word.as_str()))
+    }
+
+    /// The statement after a purpose or condition that no comma parts from it: 为此我们会…, 未经您许可…不会….
+    pub(super) fn after_head(&self) -> Option<Self> {
+        const MODALS: [&str; 12] = ["会", "将", "需", "可能", "仅会", "也会", "还会", "必须", "仅在", "不会", "均会", "要求"];
+        let from = self.cues.iter().find(|cue| {
+            let rest = &self.text.norm[cue.end..self.range.end];
+            match cue.cue {
+                Cue::First => cue.start > self.range.start && MODALS.iter().any(|modal| rest.starts_with(modal)),
+                Cue::Negator => cue.start > self.range.start + 6 && self.text.norm[cue.start..].starts_with("不会"),
+                _ => false,
+            }
+        })?;
+        Some(self.part(from.start..self.range.end))
+    }
+
+    /// The words of an exception.
+    pub(super) fn exception(&self) -> Option<&'p str> {
+        self.has(Cue::Exception).then(|| self.raw())
+    }
+
+    /// The words up to consent: 在获得你的同意后.
+    pub(super) fn consent(&self) -> Option<&'p str> {
+        let cue = self.cues.iter().find(|cue| cue.cue == Cue::Consent)?;
+        let rest = &self.text.norm[cue.end..self.range.end];
+        let after = ["之后", "后", "的情况下", "的前提下"].iter().find(|word| rest.starts_with(**word))?;
+        Some(self.text.raw_str(self.range.start..cue.end + after.len()))
+    }
+
+    /// The form data is said to take.
+    pub(super) fn form(&self) -> Option<DataForm> {
+        self.cues.iter().find_map(|cue| match cue.cue {
+            Cue::Hashed => Some(DataForm::Hashed),
+            Cue::Encrypted => Some(DataForm::Encrypted),
+            Cue::Anonymised => Some(DataForm::Anonymised),
+            Cue::OnlyForm => Some(DataForm::Encrypted),
+            _ => None,
+        })
+    }
+
+    /// Bracket depth at each cue is told by counting from the clause's start.
+    fn depth_at(&self, at: usize) -> usize {
+        self.text.norm.as_bytes()[self.range.start..at].iter().fold(0_usize, |depth, byte| match byte {
+            b'(' => depth + 1,
+            b')' => depth.saturating_sub(1),
+            _ => depth,
+        })
+    }
+
+    /// Its verbs outside brackets, joined ones (收集、使用) as one.
+    pub(super) fn predicates(&self) -> Vec<Predicate> {
+        let mut out: Vec<Predicate> = Vec::new();
+        let (mut depth, mut counted) = (0_usize, self.range.start);
+        for cue in self.cues {
+            for byte in &self.text.norm.as_bytes()[counted.min(cue.start)..cue.start] {
+                match byte {
+                    b'(' => depth += 1,
+                    b')' => depth = depth.saturating_sub(1),
+                    _ => {}
+                }
+            }
+            counted = counted.max(cue.start);
+            if depth > 0 {
+                continue;
+            }
+            let verb = match cue.cue {
+                Cue::Verb(action) => Verb::Actions(vec![action]),
+                Cue::WeakVerb(action) => Verb::Weak(action),
+                Cue::UserGives => Verb::UserGives,
+                Cue::Gives => Verb::Gives,
+                Cue::OnlyForm => Verb::Actions(vec![Action::Collect]),
+                _ => continue,
+            };
+            if let Some(last) = out.last_mut() {
+                let between = &self.text.norm[last.end..cue.start];
+                let joined = matches!(between, "" | "、" | "和" | "并" | "或" | "及" | "与" | "以及" | "或者" | "/" | "和/或" | " and " | " or ");
+                if let (true, Verb::Actions(actions)) = (joined, &mut last.verb) {
+                    if let Verb::Actions(more) = &verb {
+                        more.iter().for_each(|action| if !actions.contains(action) { actions.push(*action) });
+                        last.end = cue.end;
+                        continue;
+                    }
+                }
+                if joined && matches!(last.verb, Verb::Weak(_) | Verb::UserGives) && matches!(verb, Verb::Actions(_)) {
+                    last.verb = verb;
+                    last.end = cue.end;
+                    continue;
+                }
+            }
+            out.push(Predicate { verb, start: cue.start, end: cue.end });
+        }
+        out
+    }
+
+    /// Where the list after `from` gives way to its purpose (用于, 以便), outside brackets.
+    pub(super) fn cut_at_purpose(&self, from: usize) -> usize {
+        self.cues
+            .iter()
+            .filter(|cue| cue.cue == Cue::PurposeTail && cue.start >= from)
+            .find(|cue| {
+                let before = &self.text.norm[self.range.start..cue.start];
+                !before.ends_with(['能', '可', '够', '仅']) && self.depth_at(cue.start) == 0
+            })
+            .map_or(self.range.end, |cue| cue.start)
+    }
+
+    /// Whether the object stands before the verb: 将/把/对…, or the verb is passive.
+    pub(super) fn moved_object(&self, from: usize, verb: usize) -> bool {
+        let before = &self.text.norm[from..verb];
+        let marked = ["将", "把", "对"].iter().any(|word| {
+            before.rfind(word).is_some_and(|at| {
+                let object = from + at + word.len();
+                let data = self.data_in(object..verb);
+                !data.is_empty()
+            })
+        });
+        marked || before.ends_with("被") || before.ends_with("会被") || before.ends_with("将被")
+    }
+
+    /// Whether a verb is denied: a negator before it, not behind another verb's data.
+    pub(super) fn negated(&self, predicate: &Predicate, from: usize) -> bool {
+        let near = self.cues.iter().rev().find(|cue| cue.cue == Cue::Negator && cue.end <= predicate.start);
+        near.is_some_and(|cue| cue.start >= from || self.data_in(cue.end..predicate.start).is_empty() && predicate.start - cue.end <= SUBJECT_GAP_MAX)
+    }
+
+    /// Whether the verb is about what the user refuses or switches off.
+    pub(super) fn chosen_against(&self, predicate: &Predicate) -> bool {
+        self.has_before(Cue::UserChoice, predicate.start)
+    }
+
+    /// Whether consent is what the verb is about: 获得你的同意.
+    pub(super) fn has_consent_after(&self, predicate: &Predicate) -> bool {
+        self.cues.iter().any(|cue| cue.cue == Cue::Consent && cue.start >= predicate.end)
+    }
+
+    /// Whether the user is the verb's subject: 您使用, 你可以查看; not 您授权我们收集, 您的.
+    pub(super) fn user_acts(&self, predicate: &Predicate) -> bool {
+        let last = self.cues.iter().rev().find(|cue| cue.end <= predicate.start && self.is_actor(cue));
+        last.is_some_and(|cue| {
+            let gap = &self.text.norm[cue.end..predicate.start];
+            let handed = ["授权", "同意", "允许", "时", "过程中", "后", "期间", "情况下"].iter().any(|word| gap.contains(word));
+            cue.cue == Cue::User && !handed && gap.len() <= SUBJECT_GAP_MAX && self.data_in(cue.end..predicate.start).is_empty()
+        })
+    }
+
+    /// Whether a cue names someone who may act, and not an owner (您的) or a receiver (向您).
+    fn is_actor(&self, cue: &CueMention) -> bool {
+        if !matches!(cue.cue, Cue::First | Cue::User) {
+            return false;
+        }
+        let after = &self.text.norm[cue.end..self.range.end];
+        let before = &self.text.norm[self.range.start..cue.start];
+        let owned = after.starts_with('的') && !after.starts_with("的企业用户");
+        !owned && !before.ends_with(['向', '为', '给', '与', '对', '将', '把', '使'])
+    }
+
+    /// Whether data goes to the app: 向我们提供.
+    pub(super) fn to_us(&self, predicate: &Predicate) -> bool {
+        let before = &self.text.norm[self.range.start..predicate.start];
+        let after = &self.text.norm[predicate.end..self.range.end];
+        ["向我们", "给我们", "我们需要", "需要您", "需要你", "须", "需要"].iter().any(|word| before.ends_with(word)) || after.starts_with("给我们")
+    }
+
+    /// Whether storing happens at a third party: 存储在第三方所提供的服务器上.
+    pub(super) fn stored_with_third(&self, predicate: &Predicate) -> bool {
+        self.cues.iter().any(|cue| cue.cue == Cue::Third && cue.start >= predicate.end && cue.start - predicate.end <= 24)
+    }
+
+    /// Whether a name is a source, a means or a goal rather than the one who acts.
+    fn is_oblique(&self, start: usize) -> bool {
+        let before = &self.text.norm[self.range.start..start];
+        let before = before.trim_end_matches(['(', '“', '"']);
+        let before = ["该", "其他", "任何", "外部", "上述", "这些", "授权"].iter().fold(before, |text, word| text.strip_suffix(word).unwrap_or(text));
+        self.lexicon.oblique.iter().chain(&self.lexicon.via).any(|word| before.ends_with(word.as_str()))
+    }
+
+    /// A third party that acts: named ones before `until`, else unnamed ones; none where the app or nobody is named.
+    pub(super) fn subject(&self, prose: &Prose<'_>, until: usize) -> Option<Vec<Recipient>> {
+        let first = self.cues.iter().rev().find(|cue| cue.cue == Cue::First && cue.end <= until && self.is_actor(cue));
+        let after_first = first.map_or(self.range.start, |cue| cue.end);
+        let parties: Vec<&PartyMention> = self
+            .parties
+            .iter()
+            .filter(|party| party.start >= after_first && party.end <= until && !self.is_oblique(party.start))
+            .collect();
+        let third = self.cues.iter().find(|cue| {
+            cue.cue == Cue::Third && cue.start >= after_first && cue.end <= until && !self.is_oblique(cue.start)
+        });
+        let owned = |end: usize| self.text.norm[end..self.range.end].starts_with('的');
+        if first.is_some_and(|first| parties.iter().all(|party| party.start > first.end)) && third.is_none() && parties.is_empty() {
+            return None;
+        }
+        if !parties.is_empty() && !parties.iter().all(|party| owned(party.end)) {
+            // Data in front means the name stands inside the list, not before the verb.
+            let before_data = self.data_in(after_first..parties[0].start).is_empty();
+            return before_data.then(|| recipients(prose, &parties));
+        }
+        let third = third.filter(|third| first.is_none() && !owned(third.end))?;
+        Some(vec![third_party(self.text.raw_str(third.start..third.end))])
+    }
+
+    /// The SDK by which the app takes data: 通过 X SDK 获取.
+    pub(super) fn via(&self, prose: &Prose<'_>, predicate: &Predicate) -> Option<Vec<Recipient>> {
+        let parties: Vec<&PartyMention> = self
+            .parties
+            .iter()
+            .filter(|party| party.end <= predicate.start)
+            .filter(|party| {
+                let before = &self.text.norm[self.range.start..party.start];
+                let by = self.lexicon.via.iter().any(|word| before.ends_with(word.as_str()));
+                let joined = before.ends_with("sdk和") || before.ends_with("sdk、");
+                (by || joined) && self.text.norm[party.start..party.end].ends_with("sdk")
+            })
+            .collect();
+        (!parties.is_empty()).then(|| recipients(prose, &parties))
+    }
+
+    /// Who data goes to: named parties, else third parties without a name; none where only the user or the app is meant.
+    pub(super) fn receivers(&self, prose: &Prose<'_>) -> Option<Vec<Recipient>> {
+        let outside: Vec<&PartyMention> = self.parties.iter().filter(|party| self.depth_at(party.start) == 0 && !self.from(party.start)).collect();
+        if !outside.is_empty() {
+            return Some(recipients(prose, &outside));
+        }
+        let third = self.cues.iter().find(|cue| cue.cue == Cue::Third && !self.from(cue.start))?;
+        Some(vec![third_party(self.text.raw_str(third.start..third.end))])
+    }
+
+    /// Whether a name is a source: 从第三方.
+    fn from(&self, start: usize) -> bool {
+        self.text.norm[self.range.start..start].ends_with('从')
+    }
+}

@@ -1,0 +1,487 @@
+//! Running text → statements. A sentence is read clause by clause: its head tells purposes and conditions from the
+//! statement itself, its verbs what is done, the words before them who does it, and the data after (or before, with
+//! 将/把/对) what it is done to. A clause without a verb goes on with the list before it.
+
+use super::clause::{Clause, Predicate, Verb};
+use super::enumeration;
+use super::layout::{Block, BlockKind};
+use super::lexicon::{Cue, Lexicon, Topic};
+use super::statement::{Draft, first_party, named, third_party, words};
+use super::text::Text;
+use super::vocabulary::{CueMention, Mention, Mentions, PartyMention};
+use crate::model::{Action, DataForm, LocalEdge, Polarity, Recipient, StatementSource};
+use crate::rules::{ROOT, RuleSet};
+use std::ops::Range;
+
+/// Blocks a lead-in ("we collect the following:") reaches at most.
+const LEAD_IN_BLOCKS_MAX: usize = 40;
+
+/// What the reader looks at.
+pub(super) struct Prose<'p> {
+    pub(super) text: &'p Text<'p>,
+    pub(super) mentions: &'p Mentions,
+    pub(super) lexicon: &'static Lexicon,
+    pub(super) rules: &'p RuleSet,
+}
+
+/// What a sentence knows while its clauses are read.
+#[derive(Default)]
+struct Sentence {
+    range: Range<usize>,
+    clause: String,
+    /// Who acts, where a clause said it: a third party.
+    subject: Vec<Recipient>,
+    /// Whether a condition goes on from the clause before.
+    in_condition: bool,
+    condition: Option<String>,
+    purpose: Option<String>,
+    exception: Option<String>,
+    form: Option<DataForm>,
+    /// The user refuses or switches off.
+    user_choice: bool,
+    /// Data of the clauses before, as indices of mentions.
+    topic: Vec<usize>,
+    /// Drafts of this sentence start here.
+    drafts_from: usize,
+    /// For each mention from `first_mention` whether its list is open.
+    open: Vec<bool>,
+    first_mention: usize,
+}
+
+/// What later clauses may go on with.
+#[derive(Default)]
+struct Frame {
+    /// Drafts that more data belongs to.
+    drafts: Vec<usize>,
+    /// A verb whose data is still to come.
+    pending: Option<(Vec<Action>, Polarity, Vec<Recipient>)>,
+}
+
+impl Frame {
+    fn is_open(&self) -> bool {
+        !self.drafts.is_empty() || self.pending.is_some()
+    }
+}
+
+/// Reads the blocks of a policy; `tables` are ranges read elsewhere.
+pub(super) fn read(prose: &Prose<'_>, blocks: &[Block], tables: &[Range<usize>], edges: &mut Vec<LocalEdge>) -> Vec<Draft> {
+    let mut reader = Reader { prose, drafts: Vec::new(), frame: Frame::default(), last_topic: Vec::new() };
+    let mut lead_in = 0;
+    for block in blocks {
+        let table = tables.partition_point(|table| table.end <= block.start);
+        if tables.get(table).is_some_and(|table| table.start < block.end) {
+            reader.frame = Frame::default();
+            continue;
+        }
+        if lead_in == 0 || block.kind == BlockKind::Heading {
+            reader.frame = Frame::default();
+        }
+        reader.last_topic.clear();
+        let before = reader.drafts.len();
+        reader.block(block, edges);
+        let body = &prose.text.norm[block.start..block.end];
+        lead_in = if reader.frame.is_open() && (body.ends_with(':') || (body.ends_with('?') && reader.drafts.len() > before)) {
+            LEAD_IN_BLOCKS_MAX
+        } else {
+            lead_in.saturating_sub(1)
+        };
+    }
+    reader.drafts
+}
+
+struct Reader<'p> {
+    prose: &'p Prose<'p>,
+    drafts: Vec<Draft>,
+    frame: Frame,
+    /// Data of the last sentence of the block that had any.
+    last_topic: Vec<usize>,
+}
+
+/// The items of a sorted list that stand in a range.
+fn within<T>(items: &[T], range: &Range<usize>, bounds: impl Fn(&T) -> (usize, usize)) -> Range<usize> {
+    let from = items.partition_point(|item| bounds(item).0 < range.start);
+    let to = from + items[from..].partition_point(|item| bounds(item).1 <= range.end);
+    from..to
+}
+
+impl Reader<'_> {
+    fn block(&mut self, block: &Block, edges: &mut Vec<LocalEdge>) {
+        let range = block.start..block.end;
+        let silent = block.topic.is_some_and(Topic::is_silent);
+        for sentence in sentences(self.prose.text, range) {
+            let found = within(&self.prose.mentions.data, &sentence, |m| (m.start, m.end));
+            let ontology = self.prose.rules.ontology();
+            let mentions = &self.prose.mentions.data[found.clone()];
+            let open = enumeration::read(self.prose.text, sentence.clone(), mentions, (self.prose.lexicon, ontology), edges);
+            if silent || self.is_void(&sentence, block) {
+                continue;
+            }
+            let drafts_from = self.drafts.len();
+            let state = Sentence {
+                range: sentence.clone(),
+                clause: block.clause.clone(),
+                drafts_from,
+                open,
+                first_mention: found.start,
+                ..Sentence::default()
+            };
+            self.sentence(state, &found);
+            self.filter(block, drafts_from);
+        }
+    }
+
+    /// Whether a sentence is a definition, a legal exception, a question or about minors.
+    fn is_void(&self, sentence: &Range<usize>, block: &Block) -> bool {
+        let body = self.prose.text.norm[sentence.clone()].trim_end_matches(['。', ';', ',', '!']);
+        let cues = within(&self.prose.mentions.cues, sentence, |m| (m.start, m.end));
+        let definition = body.chars().take(24).collect::<String>().contains(":指") || body.contains(":是指");
+        let exception = block.rank.is_some() && body.ends_with('的');
+        let question = body.ends_with('?') && body.contains("是否");
+        definition || exception || question || self.prose.mentions.cues[cues].iter().any(|cue| cue.cue == Cue::VoidSentence)
+    }
+
+    /// Drops what a section of this kind doesn't say.
+    fn filter(&mut self, block: &Block, from: usize) {
+        let heading = block.kind == BlockKind::Heading;
+        let security = block.topic == Some(Topic::Security);
+        if !heading && !security {
+            return;
+        }
+        let mut at = 0;
+        self.drafts.retain(|draft| {
+            let keep = at < from
+                || (!(security && draft.polarity == Polarity::Positive)
+                    && !(heading && draft.data.iter().all(|data| data.data_type.as_str() == ROOT)));
+            at += 1;
+            keep
+        });
+        let len = self.drafts.len();
+        self.frame.drafts.retain(|draft| *draft < len.min(from));
+    }
+
+    fn sentence(&mut self, mut state: Sentence, found: &Range<usize>) {
+        let prose = self.prose;
+        let mut continued = false;
+        for (at, range) in clauses(&prose.text.norm, state.range.clone()).into_iter().enumerate() {
+            if at == 0 {
+                // A new sentence goes on with the last one only if it says so: 例如…, 包括….
+                let body = &prose.text.norm[range.clone()];
+                let goes_on = prose.lexicon.example.iter().chain(&prose.lexicon.includes).any(|word| body.starts_with(word.as_str()));
+                continued = goes_on || self.frame.pending.is_some() || self.is_list_item(&range);
+                if !continued {
+                    self.frame = Frame::default();
+                }
+            }
+            let clause = Clause::new(prose, range);
+            self.clause(&clause, &mut state);
+        }
+        let _continued = continued;
+        self.finish(&state);
+        if !found.is_empty() {
+            self.last_topic = found.clone().collect();
+        }
+    }
+
+    /// Whether a clause without verb starts with data, as items under a lead-in do.
+    fn is_list_item(&self, range: &Range<usize>) -> bool {
+        let cues = within(&self.prose.mentions.cues, range, |m| (m.start, m.end));
+        let verb = self.prose.mentions.cues[cues].iter().any(|cue| matches!(cue.cue, Cue::Verb(_) | Cue::First | Cue::User));
+        !verb
+    }
+
+    fn clause(&mut self, clause: &Clause<'_>, state: &mut Sentence) {
+        if let Some(exception) = clause.exception() {
+            state.exception = state.exception.take().or(words(exception));
+        }
+        if clause.has(Cue::Void) {
+            self.frame = Frame::default();
+            return;
+        }
+        let mut clause = clause.clone();
+        if state.in_condition || clause.is_condition() {
+            state.user_choice |= clause.has(Cue::UserChoice);
+            state.condition = state.condition.take().or_else(|| words(clause.raw()));
+            match clause.after_head() {
+                Some(rest) => {
+                    state.in_condition = false;
+                    clause = rest;
+                }
+                None => {
+                    state.in_condition = clause.is_open_condition();
+                    self.given_by_choice(&clause, state);
+                    return;
+                }
+            }
+        } else if clause.is_purpose() {
+            state.purpose = state.purpose.take().or_else(|| words(clause.raw()));
+            match clause.after_head() {
+                Some(rest) => clause = rest,
+                None => return,
+            }
+        }
+        state.form = state.form.or_else(|| clause.form());
+        state.condition = state.condition.take().or_else(|| clause.consent().and_then(words));
+        state.user_choice |= clause.has(Cue::UserChoice);
+        let predicates = clause.predicates();
+        if predicates.is_empty() {
+            self.go_on(&clause, state);
+        } else {
+            for (at, predicate) in predicates.iter().enumerate() {
+                let before = at.checked_sub(1).map_or(clause.range.start, |last| predicates[last].end);
+                let after = predicates.get(at + 1).map_or(clause.range.end, |next| next.start);
+                self.predicate(&clause, predicate, before..after, state);
+            }
+            state.subject = clause.subject(self.prose, clause.range.end).unwrap_or_default();
+        }
+        state.topic.extend(clause.data.clone());
+    }
+
+    /// 如您选择提供真实姓名、…: what the user hands over by choice is collected.
+    fn given_by_choice(&mut self, clause: &Clause<'_>, state: &mut Sentence) {
+        state.topic.extend(clause.data.clone());
+        let gives = clause.cues.iter().find(|cue| matches!(cue.cue, Cue::UserGives | Cue::Gives));
+        let Some(gives) = gives else { return };
+        let refused = clause.has(Cue::UserChoice) || clause.has(Cue::Negator) || clause.has(Cue::Third) || clause.has(Cue::LocalOnly);
+        let data: Vec<usize> = clause.data.clone().filter(|at| self.mention(*at).start >= gives.end && !self.is_generic(*at)).collect();
+        if !refused && clause.has(Cue::User) && !data.is_empty() {
+            self.draft(&[Action::Collect], Polarity::Positive, vec![first_party()], &data, state);
+        }
+    }
+
+    fn mention(&self, at: usize) -> &Mention {
+        &self.prose.mentions.data[at]
+    }
+
+    /// Whether a mention is of personal information as such.
+    fn is_generic(&self, at: usize) -> bool {
+        self.mention(at).types.iter().all(|data_type| data_type.as_str() == ROOT)
+    }
+
+    /// A clause without a verb.
+    fn go_on(&mut self, clause: &Clause<'_>, state: &mut Sentence) {
+        if clause.data.is_empty() {
+            if let Some(subject) = clause.subject(self.prose, clause.range.end) {
+                state.subject = subject;
+            }
+            return;
+        }
+        let data: Vec<usize> = clause.data_in(clause.range.start..clause.cut_at_purpose(clause.range.start)).collect();
+        if let Some((actions, polarity, recipients)) = self.frame.pending.take() {
+            self.draft(&actions, polarity, recipients, &data, state);
+        } else {
+            for at in self.frame.drafts.clone() {
+                self.extend(at, &data, state);
+            }
+        }
+    }
+
+    fn extend(&mut self, draft: usize, data: &[usize], state: &Sentence) {
+        let (text, mentions) = (self.prose.text, &self.prose.mentions.data);
+        let Some(draft) = self.drafts.get_mut(draft) else { return };
+        for at in data {
+            let open = at.checked_sub(state.first_mention).and_then(|own| state.open.get(own)).copied().unwrap_or(false);
+            draft.add(text, &mentions[*at], open);
+        }
+        draft.range.end = draft.range.end.max(state.range.end);
+    }
+
+    fn draft(&mut self, actions: &[Action], polarity: Polarity, recipients: Vec<Recipient>, data: &[usize], state: &Sentence) {
+        let from = self.drafts.len();
+        for recipient in recipients {
+            for action in actions {
+                self.drafts.push(Draft {
+                    clause: state.clause.clone(),
+                    range: state.range.clone(),
+                    action: *action,
+                    polarity,
+                    recipient: recipient.clone(),
+                    data: Vec::new(),
+                    purpose: None,
+                    condition: None,
+                    form: None,
+                    source: StatementSource::Prose,
+                });
+            }
+        }
+        self.frame = Frame { drafts: (from..self.drafts.len()).collect(), pending: None };
+        for at in from..self.drafts.len() {
+            self.extend(at, data, state);
+        }
+    }
+
+    fn predicate(&mut self, clause: &Clause<'_>, predicate: &Predicate, segment: Range<usize>, state: &mut Sentence) {
+        let Some((actions, recipients)) = self.meaning(clause, predicate, state) else {
+            return;
+        };
+        let negative = clause.negated(predicate, segment.start);
+        let user_gives = matches!(predicate.verb, Verb::UserGives | Verb::Gives) && clause.user_acts(predicate);
+        if negative && (state.user_choice || user_gives || actions == [Action::Use]) || clause.chosen_against(predicate) {
+            return;
+        }
+        let polarity = if negative { Polarity::Negative } else { Polarity::Positive };
+        let data = self.objects(clause, predicate, &segment, &actions, state);
+        if data.is_empty() {
+            let lead = !clause.has_consent_after(predicate) && !clause.cues.iter().any(|cue| cue.cue == Cue::SameData);
+            if lead && polarity == Polarity::Positive && actions.contains(&Action::Collect) {
+                self.frame = Frame { drafts: Vec::new(), pending: Some((actions, polarity, recipients)) };
+            }
+            return;
+        }
+        if clause.has(Cue::OnlyForm) {
+            // 仅收集加密后的信息: taken in that form, and denied plainly.
+            let at = self.drafts.len();
+            self.draft(&actions, Polarity::Negative, recipients.clone(), &data, state);
+            self.drafts[at..].iter_mut().for_each(|draft| draft.form = Some(DataForm::Plain));
+        }
+        self.draft(&actions, polarity, recipients, &data, state);
+    }
+
+    /// What a verb means here and who gets the data; none where it says nothing about handling it.
+    fn meaning(&self, clause: &Clause<'_>, predicate: &Predicate, state: &Sentence) -> Option<(Vec<Action>, Vec<Recipient>)> {
+        let collector = || {
+            clause.via(self.prose, predicate).or_else(|| clause.subject(self.prose, predicate.start)).or_else(|| {
+                (!state.subject.is_empty() && !clause.has_before(Cue::First, predicate.start)).then(|| state.subject.clone())
+            })
+        };
+        let own = || collector().unwrap_or_else(|| vec![first_party()]);
+        match &predicate.verb {
+            Verb::Actions(actions) if actions.iter().all(|action| matches!(action, Action::Collect | Action::Use)) => {
+                (!clause.user_acts(predicate)).then(|| (actions.clone(), own()))
+            }
+            Verb::Actions(actions) if actions.contains(&Action::Store) => {
+                let third = clause.stored_with_third(predicate);
+                let recipients = if third { vec![third_party("第三方")] } else { own() };
+                (!clause.user_acts(predicate)).then(|| (vec![Action::Store], recipients))
+            }
+            Verb::Actions(actions) => {
+                if clause.user_acts(predicate) {
+                    return None;
+                }
+                Some((actions.clone(), clause.receivers(self.prose).unwrap_or_else(|| vec![third_party("第三方")])))
+            }
+            Verb::Weak(action) => {
+                let acts = clause.has_before(Cue::First, predicate.start) || collector().is_some();
+                (acts && !clause.user_acts(predicate)).then(|| (vec![*action], own()))
+            }
+            Verb::UserGives => Some((vec![Action::Collect], own())),
+            Verb::Gives => match clause.receivers(self.prose) {
+                Some(_) if clause.user_acts(predicate) => None,
+                Some(receivers) => Some((vec![Action::Share], receivers)),
+                None => (clause.user_acts(predicate) || clause.to_us(predicate)).then(|| (vec![Action::Collect], vec![first_party()])),
+            },
+        }
+    }
+
+    /// The data a verb is about: after it, before it with 将/把/对, or what was said before.
+    fn objects(&self, clause: &Clause<'_>, predicate: &Predicate, segment: &Range<usize>, actions: &[Action], state: &Sentence) -> Vec<usize> {
+        let cut = clause.cut_at_purpose(predicate.end).min(segment.end);
+        let after: Vec<usize> = clause.data_in(predicate.end..cut).collect();
+        let moved = clause.moved_object(segment.start, predicate.start);
+        let before: Vec<usize> = clause.data_in(segment.start..predicate.start).collect();
+        let same = clause.has(Cue::SameData);
+        let outward = actions.iter().any(|action| !matches!(action, Action::Collect | Action::Use));
+        if moved && !before.is_empty() {
+            return before;
+        }
+        if !after.is_empty() {
+            return after;
+        }
+        if !before.is_empty() && (outward || matches!(predicate.verb, Verb::UserGives)) {
+            return before;
+        }
+        if same || (outward && !clause.has_consent_after(predicate)) {
+            let topic = if state.topic.is_empty() && same { &self.last_topic } else { &state.topic };
+            return topic.clone();
+        }
+        Vec::new()
+    }
+
+    /// Gives the drafts of a sentence what it said besides.
+    fn finish(&mut self, state: &Sentence) {
+        for draft in &mut self.drafts[state.drafts_from..] {
+            draft.purpose = draft.purpose.take().or_else(|| state.purpose.clone());
+            let limit = if draft.polarity == Polarity::Negative { state.exception.clone() } else { None };
+            draft.condition = draft.condition.take().or(limit).or_else(|| state.condition.clone());
+            draft.form = draft.form.or(if draft.polarity == Polarity::Positive { state.form } else { None });
+        }
+    }
+}
+
+/// The sentences of a block.
+fn sentences(text: &Text<'_>, range: Range<usize>) -> Vec<Range<usize>> {
+    let mut out = Vec::new();
+    let mut start = range.start;
+    let mut before = None;
+    for (offset, c) in text.norm[range.clone()].char_indices() {
+        let at = range.start + offset;
+        let full_stop = before.is_some_and(|(dot, previous)| previous == '.' && text.gap_before(dot, at));
+        if full_stop && at > start {
+            out.push(start..at);
+            start = at;
+        }
+        if matches!(c, '。' | '!' | '?') {
+            let end = at + c.len_utf8();
+            out.push(start..end);
+            start = end;
+        }
+        before = Some((at, c));
+    }
+    if start < range.end {
+        out.push(start..range.end);
+    }
+    out
+}
+
+/// The clauses of a sentence: parted by commas, semicolons and colons outside brackets.
+fn clauses(norm: &str, range: Range<usize>) -> Vec<Range<usize>> {
+    let mut out = Vec::new();
+    let mut start = range.start;
+    let mut depth = 0_usize;
+    for (offset, byte) in norm.as_bytes()[range.clone()].iter().enumerate() {
+        let at = range.start + offset;
+        match byte {
+            b'(' => depth += 1,
+            b')' => depth = depth.saturating_sub(1),
+            b',' | b';' | b':' if depth == 0 => {
+                out.push(start..at + 1);
+                start = at + 1;
+            }
+            _ => {}
+        }
+    }
+    if start < range.end {
+        out.push(start..range.end);
+    }
+    out
+}
+
+/// Parties of the text as recipients.
+pub(super) fn recipients(prose: &Prose<'_>, parties: &[&PartyMention]) -> Vec<Recipient> {
+    let mut out: Vec<Recipient> = Vec::new();
+    for party in parties {
+        let name = prose.text.raw_str(party.start..party.end).trim();
+        let mut recipient = named(prose.rules, name);
+        if let Some(id) = &party.id {
+            recipient.id = id.clone();
+        }
+        if !out.iter().any(|known| known.id == recipient.id) {
+            out.push(recipient);
+        }
+    }
+    out
+}
+
+/// The cues of a range.
+pub(super) fn cues_in<'m>(mentions: &'m Mentions, range: &Range<usize>) -> &'m [CueMention] {
+    &mentions.cues[within(&mentions.cues, range, |m| (m.start, m.end))]
+}
+
+/// The data mentions of a range, as indices.
+pub(super) fn data_in(mentions: &Mentions, range: &Range<usize>) -> Range<usize> {
+    within(&mentions.data, range, |m| (m.start, m.end))
+}
+
+/// The parties of a range.
+pub(super) fn parties_in<'m>(mentions: &'m Mentions, range: &Range<usize>) -> &'m [PartyMention] {
+    &mentions.parties[within(&mentions.parties, range, |m| (m.start, m.end))]
+}

@@ -1,0 +1,121 @@
+//! A statement while it is read, and who it speaks of: names of the text are matched to parties of the rules, and a
+//! name the rules don't know becomes a party of its own.
+
+use super::text::Text;
+use super::vocabulary::Mention;
+use crate::model::{Action, DataForm, DeclaredData, Polarity, Recipient, Role, StatementSource};
+use crate::rules::{FIRST_PARTY, RuleSet, THIRD_PARTY};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// Longest purpose and condition kept, in characters.
+const WORDS_MAX: usize = 120;
+
+/// A statement as it is put together; ranges are bytes of the normalised text.
+#[derive(Debug, Clone)]
+pub(super) struct Draft {
+    pub(super) clause: String,
+    pub(super) range: Range<usize>,
+    pub(super) action: Action,
+    pub(super) polarity: Polarity,
+    pub(super) recipient: Recipient,
+    pub(super) data: Vec<DeclaredData>,
+    pub(super) purpose: Option<String>,
+    pub(super) condition: Option<String>,
+    pub(super) form: Option<DataForm>,
+    pub(super) source: StatementSource,
+}
+
+impl Draft {
+    /// Adds a mention, one entry for each of its types.
+    pub(super) fn add(&mut self, text: &Text<'_>, mention: &Mention, open_ended: bool) {
+        let span = text.span(text.raw_range(mention.start..mention.end));
+        for data_type in mention.types.iter() {
+            if self.data.iter().any(|data| data.span == span && data.data_type == *data_type) {
+                continue;
+            }
+            self.data.push(DeclaredData {
+                data_type: data_type.clone(),
+                text: text.raw_str(mention.start..mention.end).to_owned(),
+                span,
+                open_ended,
+            });
+        }
+    }
+}
+
+/// The app itself.
+pub(super) fn first_party() -> Recipient {
+    Recipient { id: Arc::from(FIRST_PARTY), name: Arc::from("我们"), role: Role::FirstParty }
+}
+
+/// Some third party, by the words the text has for it.
+pub(super) fn third_party(words: &str) -> Recipient {
+    Recipient { id: Arc::from(THIRD_PARTY), name: Arc::from(words), role: Role::ThirdParty }
+}
+
+/// A party by the name a text gives it: the whole name, the name without its bracket, what the bracket holds.
+pub(super) fn named(rules: &RuleSet, name: &str) -> Recipient {
+    let shown = name_without_bracket(name);
+    let bracket = name.find(['(', '（']).map(|at| name[at..].trim_matches(['(', ')', '（', '）']));
+    let known = rules
+        .party_by_alias(name)
+        .or_else(|| rules.party_by_alias(shown))
+        .or_else(|| bracket.and_then(|inner| rules.party_by_alias(inner)))
+        .or_else(|| bracket.and_then(|inner| rules.party_by_package(inner)));
+    match known {
+        Some(rule) => {
+            let role = match rule.role() {
+                Role::Unknown => Role::ThirdParty,
+                role => role,
+            };
+            Recipient { id: Arc::clone(&rule.party.id), name: Arc::from(shown), role }
+        }
+        None => Recipient { id: Arc::from(slug(shown)), name: Arc::from(shown), role: Role::ThirdParty },
+    }
+}
+
+/// `Bugly(com.tencent.bugly)` → `Bugly`.
+pub(super) fn name_without_bracket(name: &str) -> &str {
+    let cut = name.find(['(', '（']).filter(|at| *at > 0).unwrap_or(name.len());
+    name[..cut].trim()
+}
+
+/// A name made an id: lower case, anything but letters and digits one `_`.
+fn slug(name: &str) -> String {
+    let lower = name.to_lowercase();
+    let base = lower.strip_suffix("sdk").map_or(lower.as_str(), str::trim_end);
+    let base = if base.is_empty() { lower.as_str() } else { base };
+    let mut out = String::new();
+    for c in base.chars() {
+        if c.is_alphanumeric() {
+            out.push(c);
+        } else if !out.ends_with('_') && !out.is_empty() {
+            out.push('_');
+        }
+    }
+    let out = out.trim_end_matches('_');
+    if out.is_empty() { THIRD_PARTY.to_owned() } else { out.to_owned() }
+}
+
+/// Words of the text kept as purpose or condition; none where they are blank.
+pub(super) fn words(raw: &str) -> Option<String> {
+    let trimmed = raw.trim().trim_end_matches(['，', ',', '。', '；', ';', '：', ':', '、']).trim();
+    let one_line = trimmed.split_whitespace().collect::<Vec<_>>().join(" ");
+    (!one_line.is_empty()).then(|| one_line.chars().take(WORDS_MAX).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{named, slug};
+    use crate::rules::RuleSet;
+
+    #[test]
+    fn unknown_names_become_parties_of_their_own() {
+        assert_eq!(slug("me.leolin SDK"), "me_leolin");
+        assert_eq!(slug("天气宝SDK"), "天气宝");
+        let rules = RuleSet::default();
+        let party = named(&rules, "天气宝SDK(com.tianqibao)");
+        assert_eq!((&*party.id, &*party.name), ("天气宝", "天气宝SDK"));
+    }
+}
