@@ -44,8 +44,24 @@ pub(super) struct Clause<'p> {
 }
 
 /// Words that open a clause without changing its kind.
-const OPENERS: [&str; 16] =
-    ["但是", "但", "并且", "且", "而且", "并", "同时", "此外", "另外", "其中", "因此", "那么", "我们会", "我们将", "目前", "或者"];
+const OPENERS: [&str; 16] = [
+    "但是",
+    "但",
+    "并且",
+    "且",
+    "而且",
+    "并",
+    "同时",
+    "此外",
+    "另外",
+    "其中",
+    "因此",
+    "那么",
+    "我们会",
+    "我们将",
+    "目前",
+    "或者",
+];
 /// Longest way from a subject to its verb, in bytes.
 const SUBJECT_GAP_MAX: usize = 60;
 
@@ -114,7 +130,9 @@ impl<'p> Clause<'p> {
     pub(super) fn is_purpose(&self) -> bool {
         let body = self.opened();
         let found = self.lexicon.purpose.iter().find(|word| body.starts_with(word.as_str()));
-        found.is_some_and(|word| !(word == "以" && (body.starts_with("以及") || body.starts_with("以上") || body.starts_with("以下"))))
+        found.is_some_and(|word| {
+            !(word == "以" && (body.starts_with("以及") || body.starts_with("以上") || body.starts_with("以下")))
+        })
     }
 
     /// Whether a condition isn't closed within the clause: 当你使用A、B,或者C时.
@@ -126,7 +144,8 @@ impl<'p> Clause<'p> {
 
     /// The statement after a purpose or condition that no comma parts from it: 为此我们会…, 未经您许可…不会….
     pub(super) fn after_head(&self) -> Option<Self> {
-        const MODALS: [&str; 12] = ["会", "将", "需", "可能", "仅会", "也会", "还会", "必须", "仅在", "不会", "均会", "要求"];
+        const MODALS: [&str; 12] =
+            ["会", "将", "需", "可能", "仅会", "也会", "还会", "必须", "仅在", "不会", "均会", "要求"];
         let from = self.cues.iter().find(|cue| {
             let rest = &self.text.norm[cue.end..self.range.end];
             match cue.cue {
@@ -197,13 +216,18 @@ impl<'p> Clause<'p> {
             };
             if let Some(last) = out.last_mut() {
                 let between = &self.text.norm[last.end..cue.start];
-                let joined = matches!(between, "" | "、" | "和" | "并" | "或" | "及" | "与" | "以及" | "或者" | "/" | "和/或" | " and " | " or ");
-                if let (true, Verb::Actions(actions)) = (joined, &mut last.verb) {
-                    if let Verb::Actions(more) = &verb {
-                        more.iter().for_each(|action| if !actions.contains(action) { actions.push(*action) });
-                        last.end = cue.end;
-                        continue;
+                let joined = matches!(
+                    between,
+                    "" | "、" | "和" | "并" | "或" | "及" | "与" | "以及" | "或者" | "/" | "和/或" | " and " | " or "
+                );
+                if let (true, Verb::Actions(actions), Verb::Actions(more)) = (joined, &mut last.verb, &verb) {
+                    for action in more {
+                        if !actions.contains(action) {
+                            actions.push(*action);
+                        }
                     }
+                    last.end = cue.end;
+                    continue;
                 }
                 if joined && matches!(last.verb, Verb::Weak(_) | Verb::UserGives) && matches!(verb, Verb::Actions(_)) {
                     last.verb = verb;
@@ -244,7 +268,10 @@ impl<'p> Clause<'p> {
     /// Whether a verb is denied: a negator before it, not behind another verb's data.
     pub(super) fn negated(&self, predicate: &Predicate, from: usize) -> bool {
         let near = self.cues.iter().rev().find(|cue| cue.cue == Cue::Negator && cue.end <= predicate.start);
-        near.is_some_and(|cue| cue.start >= from || self.data_in(cue.end..predicate.start).is_empty() && predicate.start - cue.end <= SUBJECT_GAP_MAX)
+        near.is_some_and(|cue| {
+            cue.start >= from
+                || self.data_in(cue.end..predicate.start).is_empty() && predicate.start - cue.end <= SUBJECT_GAP_MAX
+        })
     }
 
     /// Whether the verb is about what the user refuses or switches off.
@@ -262,8 +289,12 @@ impl<'p> Clause<'p> {
         let last = self.cues.iter().rev().find(|cue| cue.end <= predicate.start && self.is_actor(cue));
         last.is_some_and(|cue| {
             let gap = &self.text.norm[cue.end..predicate.start];
-            let handed = ["授权", "同意", "允许", "时", "过程中", "后", "期间", "情况下"].iter().any(|word| gap.contains(word));
-            cue.cue == Cue::User && !handed && gap.len() <= SUBJECT_GAP_MAX && self.data_in(cue.end..predicate.start).is_empty()
+            let handed =
+                ["授权", "同意", "允许", "时", "过程中", "后", "期间", "情况下"].iter().any(|word| gap.contains(word));
+            cue.cue == Cue::User
+                && !handed
+                && gap.len() <= SUBJECT_GAP_MAX
+                && self.data_in(cue.end..predicate.start).is_empty()
         })
     }
 
@@ -282,19 +313,24 @@ impl<'p> Clause<'p> {
     pub(super) fn to_us(&self, predicate: &Predicate) -> bool {
         let before = &self.text.norm[self.range.start..predicate.start];
         let after = &self.text.norm[predicate.end..self.range.end];
-        ["向我们", "给我们", "我们需要", "需要您", "需要你", "须", "需要"].iter().any(|word| before.ends_with(word)) || after.starts_with("给我们")
+        ["向我们", "给我们", "我们需要", "需要您", "需要你", "须", "需要"].iter().any(|word| before.ends_with(word))
+            || after.starts_with("给我们")
     }
 
     /// Whether storing happens at a third party: 存储在第三方所提供的服务器上.
     pub(super) fn stored_with_third(&self, predicate: &Predicate) -> bool {
-        self.cues.iter().any(|cue| cue.cue == Cue::Third && cue.start >= predicate.end && cue.start - predicate.end <= 24)
+        self.cues
+            .iter()
+            .any(|cue| cue.cue == Cue::Third && cue.start >= predicate.end && cue.start - predicate.end <= 24)
     }
 
     /// Whether a name is a source, a means or a goal rather than the one who acts.
     fn is_oblique(&self, start: usize) -> bool {
         let before = &self.text.norm[self.range.start..start];
         let before = before.trim_end_matches(['(', '“', '"']);
-        let before = ["该", "其他", "任何", "外部", "上述", "这些", "授权"].iter().fold(before, |text, word| text.strip_suffix(word).unwrap_or(text));
+        let before = ["该", "其他", "任何", "外部", "上述", "这些", "授权"]
+            .iter()
+            .fold(before, |text, word| text.strip_suffix(word).unwrap_or(text));
         self.lexicon.oblique.iter().chain(&self.lexicon.via).any(|word| before.ends_with(word.as_str()))
     }
 
@@ -311,7 +347,10 @@ impl<'p> Clause<'p> {
             cue.cue == Cue::Third && cue.start >= after_first && cue.end <= until && !self.is_oblique(cue.start)
         });
         let owned = |end: usize| self.text.norm[end..self.range.end].starts_with('的');
-        if first.is_some_and(|first| parties.iter().all(|party| party.start > first.end)) && third.is_none() && parties.is_empty() {
+        if first.is_some_and(|first| parties.iter().all(|party| party.start > first.end))
+            && third.is_none()
+            && parties.is_empty()
+        {
             return None;
         }
         if !parties.is_empty() && !parties.iter().all(|party| owned(party.end)) {
@@ -341,7 +380,8 @@ impl<'p> Clause<'p> {
 
     /// Who data goes to: named parties, else third parties without a name; none where only the user or the app is meant.
     pub(super) fn receivers(&self, prose: &Prose<'_>) -> Option<Vec<Recipient>> {
-        let outside: Vec<&PartyMention> = self.parties.iter().filter(|party| self.depth_at(party.start) == 0 && !self.from(party.start)).collect();
+        let outside: Vec<&PartyMention> =
+            self.parties.iter().filter(|party| self.depth_at(party.start) == 0 && !self.from(party.start)).collect();
         if !outside.is_empty() {
             return Some(recipients(prose, &outside));
         }

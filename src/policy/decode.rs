@@ -21,7 +21,9 @@ pub enum PolicyError {
         offset: usize,
     },
     /// No text in any encoding tried.
-    #[error("offset {offset}: not text: {found}; expected plain text (UTF-8, UTF-16 with a byte order mark, or GB18030)")]
+    #[error(
+        "offset {offset}: not text: {found}; expected plain text (UTF-8, UTF-16 with a byte order mark, or GB18030)"
+    )]
     NotText {
         /// First byte that makes no sense.
         offset: usize,

@@ -14,11 +14,18 @@ use std::sync::LazyLock;
 const DEFECTS_MAX: usize = 200;
 
 static REFERENCE: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?:部分|本(?:政策|指引|协议|声明)第?|详见第?|参见第?|见第?)[“””]*(\d{1,2}(?:\.\d{1,2})+)").expect("invariant: a fixed pattern")
+    Regex::new(r"(?:部分|本(?:政策|指引|协议|声明)第?|详见第?|参见第?|见第?)[“””]*(\d{1,2}(?:\.\d{1,2})+)")
+        .expect("invariant: a fixed pattern")
 });
 
 /// The defects of one document.
-pub(super) fn find(text: &Text<'_>, blocks: &[Block], drafts: &[Draft], page: &Page<'_>, tables: &[Table]) -> Vec<Defect> {
+pub(super) fn find(
+    text: &Text<'_>,
+    blocks: &[Block],
+    drafts: &[Draft],
+    page: &Page<'_>,
+    tables: &[Table],
+) -> Vec<Defect> {
     let mut defects = dangling(text, blocks);
     defects.extend(silent_rows(page, drafts, tables));
     defects
@@ -56,7 +63,10 @@ fn silent_rows(page: &Page<'_>, drafts: &[Draft], tables: &[Table]) -> Vec<Defec
         .take(DEFECTS_MAX)
         .map(|name| Defect {
             code: "sdk-without-data".to_owned(),
-            message: format!("{} is listed without a data type that could be read", page.text.raw_str(name.clone()).trim()),
+            message: format!(
+                "{} is listed without a data type that could be read",
+                page.text.raw_str(name.clone()).trim()
+            ),
             spans: vec![page.text.span(page.text.raw_range(name))],
         })
         .collect()

@@ -193,11 +193,13 @@ fn lone_date(text: &Text<'_>, lines: &[Line]) -> Option<String> {
 fn dates_of_sentences(norm: &str, part: &mut Part) {
     for found in DATE.find_iter(norm) {
         let after: String = norm[found.end()..].chars().take(8).collect();
-        let before: String = norm[..found.start()].chars().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect();
+        let before: String =
+            norm[..found.start()].chars().rev().take(8).collect::<Vec<_>>().into_iter().rev().collect();
         if part.effective.is_none() && (after.contains("生效") || before.contains("生效日期")) {
             part.effective = date_in(found.as_str());
         }
-        let updated = after.contains("更新") || after.contains("修订") || after.contains("发布") || before.contains("更新日期");
+        let updated =
+            after.contains("更新") || after.contains("修订") || after.contains("发布") || before.contains("更新日期");
         if part.updated.is_none() && updated {
             part.updated = date_in(found.as_str());
         }
@@ -223,8 +225,16 @@ fn publisher(text: &Text<'_>, whole: Range<usize>) -> Option<String> {
     let mut last = None;
     for found in COMPANY.find_iter(norm) {
         let matched = found.as_str();
-        let cut = matched.char_indices().rev().find(|(_, c)| matches!(c, '由' | '是' | '为' | '与' | '和' | '及' | '向' | '问')).map_or(0, |(at, c)| at + c.len_utf8());
-        let cut = if cut == 0 { matched.find('(').filter(|at| *at == 0 || !matched[*at..].contains(')')).map_or(0, |at| at + 1) } else { cut };
+        let cut = matched
+            .char_indices()
+            .rev()
+            .find(|(_, c)| matches!(c, '由' | '是' | '为' | '与' | '和' | '及' | '向' | '问'))
+            .map_or(0, |(at, c)| at + c.len_utf8());
+        let cut = if cut == 0 {
+            matched.find('(').filter(|at| *at == 0 || !matched[*at..].contains(')')).map_or(0, |at| at + 1)
+        } else {
+            cut
+        };
         let range = whole.start + found.start() + cut..whole.start + found.end();
         let after: String = norm[found.end()..].chars().take(16).collect();
         let name = text.raw_str(range).trim().to_owned();
@@ -290,7 +300,8 @@ mod tests {
 
     #[test]
     fn dated_versions_on_one_page_are_documents_of_their_own() {
-        let body = "我们会收集您的手机号码。欢迎使用小纸条,本政策说明我们如何处理您的个人信息,请您仔细阅读。\n".repeat(20);
+        let body =
+            "我们会收集您的手机号码。欢迎使用小纸条,本政策说明我们如何处理您的个人信息,请您仔细阅读。\n".repeat(20);
         let page = format!(
             "菜单\n首页\n小纸条隐私政策\n生效日期:2024年2月1日\n{body}生效日期:2023年1月1日\n{body}个人信息保护政策\n欢迎您访问本网站,我们深知个人信息对您的重要性,并将尽力保护您的个人信息安全可靠。\n{body}"
         );
@@ -298,12 +309,10 @@ mod tests {
         let found = parts(&text, &lines(&text.norm), builtin());
         let facts: Vec<_> = found.iter().map(|part| (part.title.as_deref(), part.effective.as_deref())).collect();
         let title = Some("小纸条隐私政策");
-        assert_eq!(facts, [
-            (None, None),
-            (title, Some("2024-02-01")),
-            (title, Some("2023-01-01")),
-            (Some("个人信息保护政策"), None)
-        ]);
+        assert_eq!(
+            facts,
+            [(None, None), (title, Some("2024-02-01")), (title, Some("2023-01-01")), (Some("个人信息保护政策"), None)]
+        );
         assert_eq!(found[1].app.as_deref(), Some("小纸条"));
     }
 }

@@ -107,8 +107,10 @@ fn close(
 
 fn ends_open(after: &str, lexicon: &Lexicon) -> bool {
     lexicon.open_end.iter().any(|word| {
-        after.strip_prefix(word.as_str()).is_some_and(|rest| !rest.starts_with(['级', '候', '待', '效', '同'])
-            && (!word.is_ascii() || !rest.starts_with(|c: char| c.is_ascii_alphanumeric())))
+        after.strip_prefix(word.as_str()).is_some_and(|rest| {
+            !rest.starts_with(['级', '候', '待', '效', '同'])
+                && (!word.is_ascii() || !rest.starts_with(|c: char| c.is_ascii_alphanumeric()))
+        })
     })
 }
 
@@ -125,7 +127,8 @@ fn inclusions(
         let Some(next) = members.get(at + 1) else { return };
         let between = &text.norm[mentions[*index].end.min(mentions[*next].start)..mentions[*next].start];
         let head = between.trim_start_matches([',', ':', '主', '要']);
-        let Some(word) = lexicon.includes.iter().chain(&lexicon.example).find(|word| head.starts_with(word.as_str())) else {
+        let Some(word) = lexicon.includes.iter().chain(&lexicon.example).find(|word| head.starts_with(word.as_str()))
+        else {
             continue;
         };
         if between.chars().count() > 12 {

@@ -2,8 +2,8 @@
 
 use super::decode::PolicyError;
 use crate::model::{
-    Action, DataForm, DataType, Declaration, DeclaredData, Defect, LocalEdge, Polarity, PolicyDocument, Recipient, Role,
-    Section, Span, StatementSource,
+    Action, DataForm, DataType, Declaration, DeclaredData, Defect, LocalEdge, Polarity, PolicyDocument, Recipient,
+    Role, Section, Span, StatementSource,
 };
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -175,9 +175,11 @@ fn value<T: Copy>(words: &[(&'static str, T)], key: &str, found: &str) -> Result
 /// Where the TOML writer fails, which it doesn't for any document.
 pub fn to_toml(documents: &[PolicyDocument]) -> Result<String, PolicyError> {
     let file = File { format: FORMAT.to_owned(), documents: documents.iter().map(written).collect() };
-    let body = toml::to_string(&file)
-        .map_err(|error| PolicyError::Toml { line: 1, column: 1, message: error.to_string() })?;
-    Ok(format!("# Declarations read from a privacy policy; correct them here. Spans count characters of the text.\n{body}"))
+    let body =
+        toml::to_string(&file).map_err(|error| PolicyError::Toml { line: 1, column: 1, message: error.to_string() })?;
+    Ok(format!(
+        "# Declarations read from a privacy policy; correct them here. Spans count characters of the text.\n{body}"
+    ))
 }
 
 fn written(document: &PolicyDocument) -> Document {
@@ -192,7 +194,11 @@ fn written(document: &PolicyDocument) -> Document {
         sections: document
             .sections
             .iter()
-            .map(|section| SectionEntry { number: section.number.clone(), title: section.title.clone(), span: pair(section.span) })
+            .map(|section| SectionEntry {
+                number: section.number.clone(),
+                title: section.title.clone(),
+                span: pair(section.span),
+            })
             .collect(),
         edges: document
             .local_ontology
@@ -303,7 +309,11 @@ fn read_back(document: Document) -> Result<PolicyDocument, (String, String)> {
         local_ontology: document
             .edges
             .into_iter()
-            .map(|edge| LocalEdge { parent: DataType::new(&edge.broad), child: DataType::new(&edge.narrow), span: span(edge.span) })
+            .map(|edge| LocalEdge {
+                parent: DataType::new(&edge.broad),
+                child: DataType::new(&edge.narrow),
+                span: span(edge.span),
+            })
             .collect(),
     })
 }
@@ -315,11 +325,14 @@ fn span(pair: [usize; 2]) -> Span {
 fn declaration(statement: Statement, at: usize) -> Result<Declaration, (String, String)> {
     let told = |found: &str, error: String| (format!("\"{found}\""), error);
     let action = value(&ACTIONS, "action", &statement.action).map_err(|error| told(&statement.action, error))?;
-    let polarity = value(&POLARITIES, "polarity", &statement.polarity).map_err(|error| told(&statement.polarity, error))?;
+    let polarity =
+        value(&POLARITIES, "polarity", &statement.polarity).map_err(|error| told(&statement.polarity, error))?;
     let source = value(&SOURCES, "source", &statement.source).map_err(|error| told(&statement.source, error))?;
     let role = match statement.recipient.id.as_str() {
         crate::rules::FIRST_PARTY => Role::FirstParty,
-        _ => value(&ROLES, "role", &statement.recipient.role).map_err(|error| told(&statement.recipient.role, error))?,
+        _ => {
+            value(&ROLES, "role", &statement.recipient.role).map_err(|error| told(&statement.recipient.role, error))?
+        }
     };
     let form = match &statement.form {
         Some(form) => Some(value(&FORMS, "form", form).map_err(|error| told(form, error))?),

@@ -24,14 +24,39 @@ mod tests {
         assert_eq!(json["schema"], "divulge.policy/1");
         let document = json["documents"][0].as_object().unwrap();
         let keys: Vec<_> = document.keys().map(String::as_str).collect();
-        assert_eq!(keys, [
-            "app", "defects", "effective_date", "language", "publisher", "sections", "span", "statements", "title", "updated_date"
-        ]);
+        assert_eq!(
+            keys,
+            [
+                "app",
+                "defects",
+                "effective_date",
+                "language",
+                "publisher",
+                "sections",
+                "span",
+                "statements",
+                "title",
+                "updated_date"
+            ]
+        );
         let statement = document["statements"][0].as_object().unwrap();
         let keys: Vec<_> = statement.keys().map(String::as_str).collect();
-        assert_eq!(keys, [
-            "action", "clause", "condition", "data", "form", "id", "polarity", "purpose", "recipient", "source", "span"
-        ]);
+        assert_eq!(
+            keys,
+            [
+                "action",
+                "clause",
+                "condition",
+                "data",
+                "form",
+                "id",
+                "polarity",
+                "purpose",
+                "recipient",
+                "source",
+                "span"
+            ]
+        );
         assert_eq!(statement["data"][0]["type"], "phone_number");
         assert_eq!(statement["recipient"]["id"], "first_party");
     }

@@ -155,8 +155,14 @@ fn letter(line: &str) -> Option<Number> {
     let roman = line[..letters].bytes().all(|byte| matches!(byte, b'i' | b'v' | b'x'));
     let fits = letters == 1 || (roman && (1..=4).contains(&letters));
     let mark = line[letters..].chars().next();
-    let closed = matches!(mark, Some(')')) || (matches!(mark, Some('.')) && line[letters + 1..].chars().next().is_some_and(is_cjk));
-    (fits && letters > 0 && closed).then(|| Number { rank: 7, core: line[..letters].to_owned(), whole: false, len: letters + 1 })
+    let closed = matches!(mark, Some(')'))
+        || (matches!(mark, Some('.')) && line[letters + 1..].chars().next().is_some_and(is_cjk));
+    (fits && letters > 0 && closed).then(|| Number {
+        rank: 7,
+        core: line[..letters].to_owned(),
+        whole: false,
+        len: letters + 1,
+    })
 }
 
 /// Whether a character is a Chinese one.
@@ -225,7 +231,16 @@ pub(super) fn outline(text: &Text<'_>, lines: &[Line], lexicon: &Lexicon) -> Vec
         } else {
             let topic = places.last().and_then(|place| place.topic);
             let clause = clause_of(&places);
-            blocks.push(Block { start, end: line.end, line_start, kind: BlockKind::Text, rank: None, number: String::new(), clause, topic });
+            blocks.push(Block {
+                start,
+                end: line.end,
+                line_start,
+                kind: BlockKind::Text,
+                rank: None,
+                number: String::new(),
+                clause,
+                topic,
+            });
         }
     }
     blocks
@@ -234,8 +249,12 @@ pub(super) fn outline(text: &Text<'_>, lines: &[Line], lexicon: &Lexicon) -> Vec
 /// `1.` alone on its line.
 fn lone_number(body: &str) -> Option<Number> {
     let digits = run(body, |c| c.is_ascii_digit());
-    ((1..=2).contains(&digits) && &body[digits..] == ".")
-        .then(|| Number { rank: 3, core: body[..digits].to_owned(), whole: false, len: body.len() })
+    ((1..=2).contains(&digits) && &body[digits..] == ".").then(|| Number {
+        rank: 3,
+        core: body[..digits].to_owned(),
+        whole: false,
+        len: body.len(),
+    })
 }
 
 fn is_heading(body: &str) -> bool {
@@ -274,16 +293,30 @@ fn enter(
 /// The name of the innermost place: numbers from the last whole one on, or a title where there is none.
 fn clause_of(places: &[Place]) -> String {
     let from = places.iter().rposition(|place| place.whole && place.rank > 0).unwrap_or(0);
-    let parts: Vec<&str> = places[from..].iter().filter(|place| place.rank > 0 || places.len() == 1).map(|place| place.core.as_str()).collect();
+    let parts: Vec<&str> = places[from..]
+        .iter()
+        .filter(|place| place.rank > 0 || places.len() == 1)
+        .map(|place| place.core.as_str())
+        .collect();
     let name = parts.concat();
     if name.is_empty() || name.chars().all(|c| matches!(c, '?' | '(' | ')')) {
-        return places.iter().rev().map(|place| place.title.as_str()).find(|title| !title.is_empty()).unwrap_or("").to_owned();
+        return places
+            .iter()
+            .rev()
+            .map(|place| place.title.as_str())
+            .find(|title| !title.is_empty())
+            .unwrap_or("")
+            .to_owned();
     }
     name
 }
 
 fn topic_of(title: &str, lexicon: &Lexicon) -> Option<Topic> {
-    lexicon.sections.iter().find(|(_, words)| words.iter().any(|word| title.contains(word.as_str()))).map(|(topic, _)| *topic)
+    lexicon
+        .sections
+        .iter()
+        .find(|(_, words)| words.iter().any(|word| title.contains(word.as_str())))
+        .map(|(topic, _)| *topic)
 }
 
 impl Topic {

@@ -64,7 +64,12 @@ impl Frame {
 }
 
 /// Reads the blocks of a policy; `tables` are ranges read elsewhere.
-pub(super) fn read(prose: &Prose<'_>, blocks: &[Block], tables: &[Range<usize>], edges: &mut Vec<LocalEdge>) -> Vec<Draft> {
+pub(super) fn read(
+    prose: &Prose<'_>,
+    blocks: &[Block],
+    tables: &[Range<usize>],
+    edges: &mut Vec<LocalEdge>,
+) -> Vec<Draft> {
     let mut reader = Reader { prose, drafts: Vec::new(), frame: Frame::default(), last_topic: Vec::new() };
     let mut lead_in = 0;
     for block in blocks {
@@ -80,7 +85,9 @@ pub(super) fn read(prose: &Prose<'_>, blocks: &[Block], tables: &[Range<usize>],
         let before = reader.drafts.len();
         reader.block(block, edges);
         let body = &prose.text.norm[block.start..block.end];
-        lead_in = if reader.frame.is_open() && (body.ends_with(':') || (body.ends_with('?') && reader.drafts.len() > before)) {
+        lead_in = if reader.frame.is_open()
+            && (body.ends_with(':') || (body.ends_with('?') && reader.drafts.len() > before))
+        {
             LEAD_IN_BLOCKS_MAX
         } else {
             lead_in.saturating_sub(1)
@@ -112,7 +119,8 @@ impl Reader<'_> {
             let found = within(&self.prose.mentions.data, &sentence, |m| (m.start, m.end));
             let ontology = self.prose.rules.ontology();
             let mentions = &self.prose.mentions.data[found.clone()];
-            let open = enumeration::read(self.prose.text, sentence.clone(), mentions, (self.prose.lexicon, ontology), edges);
+            let open =
+                enumeration::read(self.prose.text, sentence.clone(), mentions, (self.prose.lexicon, ontology), edges);
             if silent || self.is_void(&sentence, block) {
                 continue;
             }
@@ -137,7 +145,10 @@ impl Reader<'_> {
         let definition = body.chars().take(24).collect::<String>().contains(":指") || body.contains(":是指");
         let exception = block.rank.is_some() && body.ends_with('的');
         let question = body.ends_with('?') && body.contains("是否");
-        definition || exception || question || self.prose.mentions.cues[cues].iter().any(|cue| cue.cue == Cue::VoidSentence)
+        definition
+            || exception
+            || question
+            || self.prose.mentions.cues[cues].iter().any(|cue| cue.cue == Cue::VoidSentence)
     }
 
     /// Drops what a section of this kind doesn't say.
@@ -149,9 +160,9 @@ impl Reader<'_> {
         }
         let mut at = 0;
         self.drafts.retain(|draft| {
-            let keep = at < from
-                || (!(security && draft.polarity == Polarity::Positive)
-                    && !(heading && draft.data.iter().all(|data| data.data_type.as_str() == ROOT)));
+            let promised = security && draft.polarity == Polarity::Positive;
+            let empty = heading && draft.data.iter().all(|data| data.data_type.as_str() == ROOT);
+            let keep = at < from || !(promised || empty);
             at += 1;
             keep
         });
@@ -166,7 +177,12 @@ impl Reader<'_> {
             if at == 0 {
                 // A new sentence goes on with the last one only if it says so: 例如…, 包括….
                 let body = &prose.text.norm[range.clone()];
-                let goes_on = prose.lexicon.example.iter().chain(&prose.lexicon.includes).any(|word| body.starts_with(word.as_str()));
+                let goes_on = prose
+                    .lexicon
+                    .example
+                    .iter()
+                    .chain(&prose.lexicon.includes)
+                    .any(|word| body.starts_with(word.as_str()));
                 continued = goes_on || self.frame.pending.is_some() || self.is_list_item(&range);
                 if !continued {
                     self.frame = Frame::default();
@@ -185,7 +201,8 @@ impl Reader<'_> {
     /// Whether a clause without verb starts with data, as items under a lead-in do.
     fn is_list_item(&self, range: &Range<usize>) -> bool {
         let cues = within(&self.prose.mentions.cues, range, |m| (m.start, m.end));
-        let verb = self.prose.mentions.cues[cues].iter().any(|cue| matches!(cue.cue, Cue::Verb(_) | Cue::First | Cue::User));
+        let verb =
+            self.prose.mentions.cues[cues].iter().any(|cue| matches!(cue.cue, Cue::Verb(_) | Cue::First | Cue::User));
         !verb
     }
 
@@ -241,8 +258,12 @@ impl Reader<'_> {
         state.topic.extend(clause.data.clone());
         let gives = clause.cues.iter().find(|cue| matches!(cue.cue, Cue::UserGives | Cue::Gives));
         let Some(gives) = gives else { return };
-        let refused = clause.has(Cue::UserChoice) || clause.has(Cue::Negator) || clause.has(Cue::Third) || clause.has(Cue::LocalOnly);
-        let data: Vec<usize> = clause.data.clone().filter(|at| self.mention(*at).start >= gives.end && !self.is_generic(*at)).collect();
+        let refused = clause.has(Cue::UserChoice)
+            || clause.has(Cue::Negator)
+            || clause.has(Cue::Third)
+            || clause.has(Cue::LocalOnly);
+        let data: Vec<usize> =
+            clause.data.clone().filter(|at| self.mention(*at).start >= gives.end && !self.is_generic(*at)).collect();
         if !refused && clause.has(Cue::User) && !data.is_empty() {
             self.draft(&[Action::Collect], Polarity::Positive, vec![first_party()], &data, state);
         }
@@ -279,13 +300,21 @@ impl Reader<'_> {
         let (text, mentions) = (self.prose.text, &self.prose.mentions.data);
         let Some(draft) = self.drafts.get_mut(draft) else { return };
         for at in data {
-            let open = at.checked_sub(state.first_mention).and_then(|own| state.open.get(own)).copied().unwrap_or(false);
+            let open =
+                at.checked_sub(state.first_mention).and_then(|own| state.open.get(own)).copied().unwrap_or(false);
             draft.add(text, &mentions[*at], open);
         }
         draft.range.end = draft.range.end.max(state.range.end);
     }
 
-    fn draft(&mut self, actions: &[Action], polarity: Polarity, recipients: Vec<Recipient>, data: &[usize], state: &Sentence) {
+    fn draft(
+        &mut self,
+        actions: &[Action],
+        polarity: Polarity,
+        recipients: Vec<Recipient>,
+        data: &[usize],
+        state: &Sentence,
+    ) {
         let from = self.drafts.len();
         for recipient in recipients {
             for action in actions {
@@ -315,7 +344,8 @@ impl Reader<'_> {
         };
         let negative = clause.negated(predicate, segment.start);
         let user_gives = matches!(predicate.verb, Verb::UserGives | Verb::Gives) && clause.user_acts(predicate);
-        if negative && (state.user_choice || user_gives || actions == [Action::Use]) || clause.chosen_against(predicate) {
+        if negative && (state.user_choice || user_gives || actions == [Action::Use]) || clause.chosen_against(predicate)
+        {
             return;
         }
         let polarity = if negative { Polarity::Negative } else { Polarity::Positive };
@@ -337,10 +367,16 @@ impl Reader<'_> {
     }
 
     /// What a verb means here and who gets the data; none where it says nothing about handling it.
-    fn meaning(&self, clause: &Clause<'_>, predicate: &Predicate, state: &Sentence) -> Option<(Vec<Action>, Vec<Recipient>)> {
+    fn meaning(
+        &self,
+        clause: &Clause<'_>,
+        predicate: &Predicate,
+        state: &Sentence,
+    ) -> Option<(Vec<Action>, Vec<Recipient>)> {
         let collector = || {
             clause.via(self.prose, predicate).or_else(|| clause.subject(self.prose, predicate.start)).or_else(|| {
-                (!state.subject.is_empty() && !clause.has_before(Cue::First, predicate.start)).then(|| state.subject.clone())
+                (!state.subject.is_empty() && !clause.has_before(Cue::First, predicate.start))
+                    .then(|| state.subject.clone())
             })
         };
         let own = || collector().unwrap_or_else(|| vec![first_party()]);
@@ -367,13 +403,21 @@ impl Reader<'_> {
             Verb::Gives => match clause.receivers(self.prose) {
                 Some(_) if clause.user_acts(predicate) => None,
                 Some(receivers) => Some((vec![Action::Share], receivers)),
-                None => (clause.user_acts(predicate) || clause.to_us(predicate)).then(|| (vec![Action::Collect], vec![first_party()])),
+                None => (clause.user_acts(predicate) || clause.to_us(predicate))
+                    .then(|| (vec![Action::Collect], vec![first_party()])),
             },
         }
     }
 
     /// The data a verb is about: after it, before it with 将/把/对, or what was said before.
-    fn objects(&self, clause: &Clause<'_>, predicate: &Predicate, segment: &Range<usize>, actions: &[Action], state: &Sentence) -> Vec<usize> {
+    fn objects(
+        &self,
+        clause: &Clause<'_>,
+        predicate: &Predicate,
+        segment: &Range<usize>,
+        actions: &[Action],
+        state: &Sentence,
+    ) -> Vec<usize> {
         let cut = clause.cut_at_purpose(predicate.end).min(segment.end);
         let after: Vec<usize> = clause.data_in(predicate.end..cut).collect();
         let moved = clause.moved_object(segment.start, predicate.start);

@@ -81,7 +81,13 @@ impl Mentions {
     }
 }
 
-fn document(vocabulary: &Vocabulary<'_>, text: &Text<'_>, lines: &[Line], part: &Part, mentions: &Mentions) -> PolicyDocument {
+fn document(
+    vocabulary: &Vocabulary<'_>,
+    text: &Text<'_>,
+    lines: &[Line],
+    part: &Part,
+    mentions: &Mentions,
+) -> PolicyDocument {
     let own = &lines[part.lines.clone()];
     let span = match (own.first(), own.last()) {
         (Some(first), Some(last)) => first.start..last.end,
@@ -147,11 +153,8 @@ fn sections(text: &Text<'_>, blocks: &[Block], tables: &[Range<usize>], end: usi
         let at = tables.partition_point(|table| table.end <= block.start);
         tables.get(at).is_some_and(|table| table.start < block.end)
     };
-    let headings: Vec<(usize, &Block)> = blocks
-        .iter()
-        .enumerate()
-        .filter(|(_, block)| block.kind == BlockKind::Heading && !in_table(block))
-        .collect();
+    let headings: Vec<(usize, &Block)> =
+        blocks.iter().enumerate().filter(|(_, block)| block.kind == BlockKind::Heading && !in_table(block)).collect();
     let mut last_seen: rustc_hash::FxHashMap<&str, usize> = rustc_hash::FxHashMap::default();
     for (at, block) in &headings {
         last_seen.insert(&text.norm[block.start..block.end], *at);
@@ -172,7 +175,8 @@ fn sections(text: &Text<'_>, blocks: &[Block], tables: &[Range<usize>], end: usi
         .zip(ends)
         .filter(|((at, block), _)| {
             let repeated = last_seen.get(&text.norm[block.start..block.end]).is_some_and(|last| last > at);
-            let bare = blocks.get(at + 1).is_some_and(|next| next.kind == BlockKind::Heading && next.rank == block.rank);
+            let bare =
+                blocks.get(at + 1).is_some_and(|next| next.kind == BlockKind::Heading && next.rank == block.rank);
             !(repeated && bare)
         })
         .map(|((_, block), end)| Section {

@@ -33,6 +33,9 @@ fn statement(page: &Page<'_>, record: &Record, clause: &str, edges: &mut Vec<Loc
         if page.lexicon.cell_nothing.iter().any(|word| body.starts_with(word.as_str())) {
             draft.polarity = Polarity::Negative;
         }
+        if page.lexicon.cell_empty.iter().any(|word| word == body.trim()) {
+            continue;
+        }
         let cell = cell.start..purpose_in(page, cell);
         let found = data_in(page.mentions, &cell);
         let mentions = &page.mentions.data[found];
@@ -60,7 +63,8 @@ fn purpose_in(page: &Page<'_>, cell: &Range<usize>) -> usize {
         .filter(|cue| cue.cue == Cue::PurposeTail && cue.start > cell.start)
         .find(|cue| {
             let before = &page.text.norm[cell.start..cue.start];
-            let depth = before.bytes().fold(0_i64, |depth, byte| depth + i64::from(byte == b'(') - i64::from(byte == b')'));
+            let depth =
+                before.bytes().fold(0_i64, |depth, byte| depth + i64::from(byte == b'(') - i64::from(byte == b')'));
             depth <= 0 && before.ends_with([',', ';', ')', '。'])
         })
         .map_or(cell.end, |cue| cue.start)

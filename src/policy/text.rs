@@ -83,9 +83,7 @@ fn is_blank(c: char) -> bool {
 /// Half width and ASCII lower case.
 fn fold(c: char) -> char {
     match c {
-        '\u{ff01}'..='\u{ff5e}' => {
-            char::from_u32(u32::from(c) - 0xfee0).map_or(c, |half| half.to_ascii_lowercase())
-        }
+        '\u{ff01}'..='\u{ff5e}' => char::from_u32(u32::from(c) - 0xfee0).map_or(c, |half| half.to_ascii_lowercase()),
         _ => c.to_ascii_lowercase(),
     }
 }

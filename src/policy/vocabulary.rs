@@ -45,6 +45,9 @@ enum Term {
     Ignore,
 }
 
+/// A place with its types; none where the words there mean no data.
+type Found = (Range<usize>, Option<Arc<[DataType]>>);
+
 /// All words, compiled.
 pub(super) struct Vocabulary<'r> {
     lexicon: &'static Lexicon,
@@ -134,11 +137,16 @@ impl<'r> Vocabulary<'r> {
         let mut found = self.dictionary(norm);
         for (at, (regex, _)) in self.lexicon.compose.iter().enumerate() {
             found.extend(
-                regex.find_iter(norm).filter(|m| bounded(norm, &m.range())).map(|m| (m.range(), Some(Arc::clone(&self.composed[at])))),
+                regex
+                    .find_iter(norm)
+                    .filter(|m| bounded(norm, &m.range()))
+                    .map(|m| (m.range(), Some(Arc::clone(&self.composed[at])))),
             );
         }
         // Leftmost, then longest; an ignored word holds its place like any other.
-        found.sort_by(|a, b| a.0.start.cmp(&b.0.start).then(b.0.end.cmp(&a.0.end)).then(a.1.is_some().cmp(&b.1.is_some())));
+        found.sort_by(|a, b| {
+            a.0.start.cmp(&b.0.start).then(b.0.end.cmp(&a.0.end)).then(a.1.is_some().cmp(&b.1.is_some()))
+        });
         let mut mentions: Vec<Mention> = Vec::new();
         let mut taken = 0;
         for (range, types) in found {
@@ -154,17 +162,14 @@ impl<'r> Vocabulary<'r> {
     }
 
     /// Words of the dictionary with their types; none for ignored ones.
-    fn dictionary(&self, norm: &str) -> Vec<(Range<usize>, Option<Arc<[DataType]>>)> {
+    fn dictionary(&self, norm: &str) -> Vec<Found> {
         let raw: Vec<_> = self.data.find_iter(norm).map(|m| (m.range(), m.pattern().as_usize())).collect();
         let mut found = Vec::new();
         let mut at = 0;
         while at < raw.len() {
             // A chain of words that touch each other inside one Latin run stands or falls by its outer ends.
             let mut last = at;
-            while last + 1 < raw.len()
-                && raw[last + 1].0.start == raw[last].0.end
-                && joined(norm, raw[last].0.end)
-            {
+            while last + 1 < raw.len() && raw[last + 1].0.start == raw[last].0.end && joined(norm, raw[last].0.end) {
                 last += 1;
             }
             let whole = raw[at].0.start..raw[last].0.end;
@@ -189,7 +194,8 @@ impl<'r> Vocabulary<'r> {
 
     fn in_context(&self, norm: &str, range: &Range<usize>, context: usize) -> Option<Arc<[DataType]>> {
         let term = &self.lexicon.context[context];
-        let before = norm[..range.start].char_indices().rev().take(CONTEXT_WINDOW).last().map_or(range.start, |(at, _)| at);
+        let before =
+            norm[..range.start].char_indices().rev().take(CONTEXT_WINDOW).last().map_or(range.start, |(at, _)| at);
         let window = &norm[before..range.start];
         let window = window.rsplit(['。', '\n']).next().unwrap_or(window);
         term.after

@@ -124,7 +124,8 @@ fn record_end(page: &Page<'_>, columns: &[Column], cells: &[Cell], at: usize) ->
         }
         _ => {
             let full = (at + columns.len()).min(cells.len());
-            let next = (at + 2..full).find(|next| page.is_party(text(page, &cells[*next])) && columns.first() == Some(&Column::Name));
+            let next = (at + 2..full)
+                .find(|next| page.is_party(text(page, &cells[*next])) && columns.first() == Some(&Column::Name));
             next.unwrap_or(full)
         }
     }
@@ -153,7 +154,8 @@ fn record(page: &Page<'_>, columns: &[Column], cells: &[Cell]) -> Option<Record>
             put(&mut record, column, cell.range.clone());
         }
     }
-    let sane = record.name.as_ref().is_some_and(|name| name.len() <= 120 && !page.text.norm[name.clone()].contains('。'));
+    let sane =
+        record.name.as_ref().is_some_and(|name| name.len() <= 120 && !page.text.norm[name.clone()].contains('。'));
     (sane && cells.len() >= 2).then_some(record)
 }
 
@@ -194,7 +196,8 @@ fn roles(page: &Page<'_>, columns: &[Column], cells: &[Cell]) -> Vec<Column> {
         }
         let next = before.clone().next().copied();
         // The last free cell is the data, unless it plainly holds none and comes too early.
-        let keeps = left > 1 && next.is_some_and(|column| column == Column::Name || !page.has_data(&cells[at].range) || left > 2);
+        let keeps = left > 1
+            && next.is_some_and(|column| column == Column::Name || !page.has_data(&cells[at].range) || left > 2);
         *role = Some(if keeps || free == 1 {
             before.next();
             next.unwrap_or(Column::Data)

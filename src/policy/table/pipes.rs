@@ -8,10 +8,8 @@ pub(super) fn read(page: &Page<'_>, at: usize) -> Option<Table> {
     if !page.line(at).contains('|') {
         return None;
     }
-    let columns: Vec<Column> = cells(page, at)
-        .into_iter()
-        .map(|cell| page.column(&page.text.norm[cell]).unwrap_or(Column::Other))
-        .collect();
+    let columns: Vec<Column> =
+        cells(page, at).into_iter().map(|cell| page.column(&page.text.norm[cell]).unwrap_or(Column::Other)).collect();
     if !is_sdk_table(&columns) {
         return None;
     }
@@ -20,7 +18,8 @@ pub(super) fn read(page: &Page<'_>, at: usize) -> Option<Table> {
     let mut purpose: Option<Range<usize>> = None;
     while end < page.lines.len() && page.line(end).contains('|') {
         let row = cells(page, end);
-        let ruler = row.iter().all(|cell| page.text.norm[cell.clone()].bytes().all(|byte| matches!(byte, b'-' | b':' | b' ')));
+        let ruler =
+            row.iter().all(|cell| page.text.norm[cell.clone()].bytes().all(|byte| matches!(byte, b'-' | b':' | b' ')));
         if !ruler {
             let mut record = Record { range: page.lines[end].range(), ..Record::default() };
             for (column, cell) in columns.iter().zip(row).filter(|(_, cell)| !cell.is_empty()) {
@@ -47,7 +46,11 @@ fn cells(page: &Page<'_>, at: usize) -> Vec<Range<usize>> {
     let line = &page.lines[at];
     let body = &page.text.norm[line.range()];
     // Only the first bar opens the row; more of them are empty cells.
-    let inner = if body.trim_start().starts_with('|') { body.trim_start().split_once('|').map_or(body, |(_, rest)| rest) } else { body };
+    let inner = if body.trim_start().starts_with('|') {
+        body.trim_start().split_once('|').map_or(body, |(_, rest)| rest)
+    } else {
+        body
+    };
     let mut start = line.end - inner.len();
     let inner = inner.trim_end();
     let inner = inner.strip_suffix('|').unwrap_or(inner);

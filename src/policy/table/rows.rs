@@ -10,7 +10,8 @@ const TOKENS_MAX: usize = 60;
 
 pub(super) fn read(page: &Page<'_>, at: usize) -> Option<Table> {
     let header = tokens(page, at);
-    let columns: Vec<Column> = header.iter().map(|token| page.column(&page.text.norm[token.clone()])).collect::<Option<_>>()?;
+    let columns: Vec<Column> =
+        header.iter().map(|token| page.column(&page.text.norm[token.clone()])).collect::<Option<_>>()?;
     if !is_sdk_table(&columns) {
         return None;
     }
@@ -103,9 +104,9 @@ fn record(page: &Page<'_>, columns: &[Column], row: &[Range<usize>]) -> Option<R
     let range = row.first()?.start..row.last()?.end;
     let plain: Vec<Column> = columns.iter().copied().filter(|column| *column != Column::Link).collect();
     // The last party with data after it; data may mention parties, a party's cell never is data.
-    let named = (0..row.len()).rev().find(|at| {
-        page.is_party(word(&row[*at])) && row[at + 1..].iter().any(|token| page.has_data(token))
-    });
+    let named = (0..row.len())
+        .rev()
+        .find(|at| page.is_party(word(&row[*at])) && row[at + 1..].iter().any(|token| page.has_data(token)));
     let by_place = || {
         let name = plain.iter().position(|column| *column == Column::Name)?;
         if row.len() == plain.len() { Some(name) } else { (row.len() == 2).then_some(0) }
