@@ -206,7 +206,7 @@ fn nearest<'w>(word: &str, known: impl Iterator<Item = &'w str>) -> Option<&'w s
     let word: Vec<char> = word.to_lowercase().chars().take(64).map(|c| if c == '-' { '_' } else { c }).collect();
     known
         .map(|candidate| (edits(&word, candidate), candidate))
-        .filter(|(distance, _)| *distance <= (word.len() / 3).max(1))
+        .filter(|(distance, _)| *distance <= (word.len() / 2).clamp(1, 3))
         .min()
         .map(|(_, candidate)| candidate)
 }
@@ -224,4 +224,104 @@ fn edits(word: &[char], other: &str) -> usize {
         }
     }
     row[word.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules() -> RuleSet {
+        RuleSet::builtin().unwrap_or_else(|errors| panic!("{errors:?}"))
+    }
+
+    fn errors(text: &str) -> Vec<String> {
+        match parse_profile("device.toml", text, &rules()) {
+            Ok(profile) => panic!("read {profile:?}"),
+            Err(errors) => errors.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    #[test]
+    fn a_profile_is_read_in_its_order() {
+        let text = r#"imei = ["861536030196001", "861536030196019"]
+android_id = "9774d56d682e549c"
+phone_number = 13912345678
+first_name = { type = "name", value = ["demon", "Demon"] }
+location = [{ lat = 31.298974, lon = 120, radius_m = 50 }, { lat = -1.5, lon = 0.5 }, "beside the lake"]
+[app]
+package = "com.example.app"
+first_party = ["Example.com.", "api.example.net"]
+"#;
+        let profile = parse_profile("device.toml", text, &rules()).unwrap_or_else(|errors| panic!("{errors:?}"));
+        let found: Vec<(&str, &str, &str)> =
+            profile.identifiers.iter().map(|id| (id.data_type.as_str(), &*id.label, &*id.value)).collect();
+        assert_eq!(
+            found,
+            [
+                ("imei", "imei", "861536030196001"),
+                ("imei", "imei", "861536030196019"),
+                ("android_id", "android_id", "9774d56d682e549c"),
+                ("phone_number", "phone_number", "13912345678"),
+                ("name", "first_name", "demon"),
+                ("name", "first_name", "Demon"),
+                ("location", "location", "beside the lake"),
+            ]
+        );
+        assert_eq!(
+            profile.locations,
+            [
+                Place { lat: 31.298_974, lon: 120.0, radius_m: 50.0 },
+                Place { lat: -1.5, lon: 0.5, radius_m: DEFAULT_RADIUS_M }
+            ]
+        );
+        assert_eq!(profile.package.as_deref(), Some("com.example.app"));
+        assert_eq!(profile.first_party, ["example.com", "api.example.net"]);
+    }
+
+    #[test]
+    fn an_empty_profile_is_a_profile() {
+        assert_eq!(parse_profile("device.toml", "# nothing\n", &rules()), Ok(Profile::default()));
+    }
+
+    #[test]
+    fn numbers_keep_the_digits_they_are_written_with() {
+        let profile =
+            parse_profile("device.toml", "imei = 861_536_030_196_001\niccid = 89860081011512345678\n", &rules());
+        let profile = profile.unwrap_or_else(|errors| panic!("{errors:?}"));
+        let values: Vec<&str> = profile.identifiers.iter().map(|id| &*id.value).collect();
+        assert_eq!(values, ["861536030196001", "89860081011512345678"]);
+    }
+
+    #[test]
+    fn mistakes_name_line_and_column_and_what_may_be_meant() {
+        for (text, message) in [
+            ("imie = \"1\"\n", "device.toml:1:1: no data type `imie`; did you mean `imei`?"),
+            ("\n  android-id = \"1\"\n", "device.toml:2:3: no data type `android-id`; did you mean `android_id`?"),
+            ("imei = \"\"\n", "device.toml:1:8: `imei` is empty; leave it out"),
+            ("imei = []\n", "device.toml:1:8: `imei` is empty"),
+            ("imei = [\"1\", \" \"]\n", "device.toml:1:14: `imei` is empty; leave it out"),
+            ("imei = true\n", "device.toml:1:8: `imei` is a string or a list of strings"),
+            ("imei = \n", "device.toml:1:8: "),
+            ("imei = \"1\"\nimei = \"2\"\n", "device.toml:2:1: duplicate key"),
+            ("x = { type = \"nmae\", value = \"a\" }\n", "device.toml:1:14: no data type `nmae`; did you mean `name`?"),
+            ("x = { type = \"name\" }\n", "device.toml:1:1: `x` needs both type and value"),
+            ("x = { type = \"name\", value = \"a\", y = 1 }\n", "device.toml:1:35: unknown key `y`"),
+            ("location = { lat = 91.0, lon = 0.0 }\n", "device.toml:1:12: location needs lat, lon"),
+            ("location = { lat = 1.0, lng = 0.0 }\n", "device.toml:1:12: location needs lat, lon"),
+            ("location = { lat = 1.0, lon = 0.0, radius_m = 0 }\n", "device.toml:1:12: location needs lat, lon"),
+            ("[app]\nname = \"x\"\n", "device.toml:2:1: unknown key `name` in [app]"),
+            (
+                "[app]\nfirst_party = [\"https://example.com/\"]\n",
+                "device.toml:2:15: `https://example.com/` is no domain",
+            ),
+        ] {
+            let found = errors(text);
+            assert!(found.iter().any(|found| found.starts_with(message)), "{found:?} has no {message}");
+        }
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        assert_eq!(errors("imei = \"\"\nnose = \"long\"\n[app]\nage = 3\n").len(), 3);
+    }
 }
