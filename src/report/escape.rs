@@ -66,6 +66,12 @@ pub(super) fn push_json_fragment(out: &mut Vec<u8>, text: &str) {
     let bytes = text.as_bytes();
     let (mut clean, mut at) = (0, 0);
     while at < bytes.len() {
+        if let Some(eight) = bytes[at..].first_chunk()
+            && plain(u64::from_le_bytes(*eight))
+        {
+            at += 8;
+            continue;
+        }
         let width = match CLASS[bytes[at] as usize] {
             0 => 0,
             1 => 1,
@@ -81,6 +87,21 @@ pub(super) fn push_json_fragment(out: &mut Vec<u8>, text: &str) {
         clean = at;
     }
     out.extend_from_slice(&bytes[clean..]);
+}
+
+/// Whether eight bytes are ASCII without anything to escape. May say no for some that are.
+const fn plain(word: u64) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGH: u64 = ONES << 7;
+    /// The high bit of each zero byte (and of some above one).
+    const fn zeros(word: u64) -> u64 {
+        word.wrapping_sub(ONES) & !word
+    }
+    let control = word.wrapping_sub(ONES * 0x20) & !word;
+    let quote = zeros(word ^ (ONES * b'"' as u64));
+    let backslash = zeros(word ^ (ONES * b'\\' as u64));
+    let delete = zeros(word ^ (ONES * 0x7f));
+    (word | control | quote | backslash | delete) & HIGH == 0
 }
 
 fn push_json_escape(out: &mut Vec<u8>, c: &str) {
@@ -145,7 +166,8 @@ mod tests {
     fn every_character_comes_back_through_json() {
         for c in '\0'..=char::MAX {
             let mut out = Vec::new();
-            let text = format!("x{c}y");
+            let text =
+                format!("{}{c}{}", &"abcdefgh"[..u32::from(c) as usize % 9], &"01234567"[..u32::from(c) as usize % 7]);
             push_json_str(&mut out, &text);
             let written = std::str::from_utf8(&out).expect("UTF-8");
             assert!(!written.chars().any(acts), "{c:?}");
