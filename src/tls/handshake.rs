@@ -44,7 +44,7 @@ impl Handshake {
     /// Takes from `payload` up to the end of the next message that matters.
     pub(super) fn step<'s, 'p: 's>(&'s mut self, payload: &mut &'p [u8]) -> Step<'s> {
         if std::mem::take(&mut self.delivered) {
-            self.partial.clear();
+            self.partial = Vec::new();
         }
         loop {
             let skipped = self.skip.min(payload.len());

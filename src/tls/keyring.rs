@@ -242,7 +242,9 @@ impl Keyring {
         self.nonce_ahead = opener.explicit_nonce(body).map(|nonce| nonce.wrapping_sub(seq));
         // A generation added on suspicion goes if the key in use still fits.
         self.rungs.truncate(self.rungs.len().min(last_rung_kept(&self.rungs, at)));
-        self.at = at;
+        // Epochs do not come back, and their keys take room.
+        self.rungs.drain(..at);
+        self.at = 0;
         self.slack = 0;
         self.misses = 0;
         Some(success)

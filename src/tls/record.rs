@@ -10,6 +10,8 @@ pub const RECORD_BODY_MAX: usize = (1 << 14) + 2048;
 pub const RECORD_MAX: usize = RECORD_BODY_MAX + HEADER_LEN;
 /// Most bytes kept while looking for the next record after a loss.
 pub const RECORD_SCAN_MAX: usize = 2 * RECORD_MAX;
+/// Room a direction keeps for partial records while it has none.
+const KEPT_IDLE_MAX: usize = 2048;
 /// Bytes of a record header.
 pub(super) const HEADER_LEN: usize = 5;
 
@@ -152,8 +154,7 @@ impl Deframer {
         if found.place == Place::Kept {
             self.head += used;
             if self.head >= self.kept.len() {
-                self.kept.clear();
-                self.head = 0;
+                self.forget();
             }
         }
         if confirmed {
@@ -165,8 +166,7 @@ impl Deframer {
     pub(super) fn lose(&mut self, lost: u64) -> Loss {
         let unused = self.unused().len() as u64;
         let header = RecordHeader::read(self.unused()).filter(|_| !self.scanning);
-        self.kept.clear();
-        self.head = 0;
+        self.forget();
         self.offset += unused + lost;
         if self.skip > 0 && lost <= self.skip {
             self.skip -= lost;
@@ -193,6 +193,16 @@ impl Deframer {
     pub(super) fn unfinished(&self) -> Option<(RecordHeader, &[u8])> {
         let header = RecordHeader::read(self.unused())?;
         Some((header, self.unused().get(HEADER_LEN..)?))
+    }
+
+    /// Drops what is kept, and the room of it: many flows lie idle between records.
+    fn forget(&mut self) {
+        self.head = 0;
+        if self.kept.capacity() > KEPT_IDLE_MAX {
+            self.kept = Vec::new();
+        } else {
+            self.kept.clear();
+        }
     }
 
     fn unused(&self) -> &[u8] {
