@@ -24,7 +24,7 @@ pub(super) fn key_len(bulk: Bulk) -> Option<usize> {
     match bulk {
         Bulk::Aes128Gcm | Bulk::Aes128Ccm(_) => Some(16),
         Bulk::Aes256Gcm | Bulk::Aes256Ccm(_) | Bulk::Chacha20Poly1305 => Some(32),
-        Bulk::Aes128Cbc | Bulk::Aes256Cbc | Bulk::Unsupported => None,
+        _ => None,
     }
 }
 
@@ -45,7 +45,7 @@ impl AeadKey {
                     tag_len: usize::from(tag_len),
                 })
             }
-            Bulk::Aes128Cbc | Bulk::Aes256Cbc | Bulk::Unsupported => None,
+            _ => None,
         }
     }
 

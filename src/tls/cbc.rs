@@ -1,10 +1,10 @@
 //! Record protection by AES in CBC mode and a separate MAC, in either order (RFC 5246 §6.2.3.2, RFC 7366), for TLS 1.0
 //! to 1.2. TLS 1.0 chains records: the last block of one is the initialisation vector of the next.
 
-use super::record::{HEADER_LEN, RecordHeader};
+use super::mac::MacKey;
+use super::record::RecordHeader;
 use super::suite::{Bulk, Hash};
 use aws_lc_rs::cipher::{AES_128, AES_256, DecryptingKey, DecryptionContext, UnboundCipherKey};
-use aws_lc_rs::hmac;
 use std::cell::Cell;
 
 /// Bytes of an AES block.
@@ -31,7 +31,7 @@ pub(super) enum Vector {
 /// Keys of one direction.
 pub(super) struct CbcKey {
     key: DecryptingKey,
-    mac: hmac::Key,
+    mac: MacKey,
     order: MacOrder,
     chain: Option<Cell<[u8; BLOCK]>>,
 }
@@ -59,31 +59,25 @@ impl CbcKey {
             Bulk::Aes256Cbc => &AES_256,
             _ => return None,
         };
-        let mac = match hash {
-            Hash::Md5 => return None,
-            Hash::Sha1 => hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY,
-            Hash::Sha256 => hmac::HMAC_SHA256,
-            Hash::Sha384 => hmac::HMAC_SHA384,
-        };
         let chain = match vector {
             Vector::Explicit => None,
             Vector::Chained(first) => Some(Cell::new(first)),
         };
         let key = DecryptingKey::cbc(UnboundCipherKey::new(algorithm, key).ok()?).ok()?;
-        Some(Self { key, mac: hmac::Key::new(mac, mac_key), order, chain })
+        Some(Self { key, mac: MacKey::new(hash, mac_key), order, chain })
     }
 
     /// Bytes a record body has more than its content, with half a block of padding.
     pub(super) fn overhead(&self) -> usize {
         let vector = if self.chain.is_some() { 0 } else { BLOCK };
-        vector + self.mac.algorithm().tag_len() + BLOCK / 2
+        vector + self.mac.tag_len() + BLOCK / 2
     }
 
     /// A record went by, opened or not.
     pub(super) fn passed(&self, body: &[u8]) {
         let end = match self.order {
             MacOrder::MacThenEncrypt => body.len(),
-            MacOrder::EncryptThenMac => body.len().saturating_sub(self.mac.algorithm().tag_len()),
+            MacOrder::EncryptThenMac => body.len().saturating_sub(self.mac.tag_len()),
         };
         if let (Some(chain), Some(last)) = (&self.chain, body.get(..end).and_then(|body| body.last_chunk())) {
             chain.set(*last);
@@ -92,7 +86,7 @@ impl CbcKey {
 
     /// Opens a record into the beginning of `out` and says how much it is.
     pub(super) fn open(&self, seq: u64, header: RecordHeader, body: &[u8], out: &mut [u8]) -> Option<usize> {
-        let tag_len = self.mac.algorithm().tag_len();
+        let tag_len = self.mac.tag_len();
         let (sealed, outer_tag) = match self.order {
             MacOrder::MacThenEncrypt => (body, None),
             MacOrder::EncryptThenMac => {
@@ -101,7 +95,7 @@ impl CbcKey {
             }
         };
         if let Some(tag) = outer_tag {
-            self.verify(seq, header, sealed, tag)?;
+            self.mac.verify(seq, header, sealed, tag)?;
         }
         let (vector, text) = match &self.chain {
             Some(chain) => (chain.get(), sealed),
@@ -123,18 +117,8 @@ impl CbcKey {
         }
         let len = padded.checked_sub(tag_len)?;
         let (content, tag) = out.get(..padded)?.split_at_checked(len)?;
-        self.verify(seq, header, content, tag)?;
+        self.mac.verify(seq, header, content, tag)?;
         Some(len)
-    }
-
-    fn verify(&self, seq: u64, header: RecordHeader, bytes: &[u8], tag: &[u8]) -> Option<()> {
-        let len = u16::try_from(bytes.len()).ok()?;
-        let header: [u8; HEADER_LEN] = RecordHeader { len, ..header }.bytes();
-        let mut mac = hmac::Context::with_key(&self.mac);
-        mac.update(&seq.to_be_bytes());
-        mac.update(&header);
-        mac.update(bytes);
-        (mac.sign().as_ref() == tag).then_some(())
     }
 }
 

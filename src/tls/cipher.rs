@@ -6,6 +6,7 @@ use super::cbc::{self, CbcKey, MacOrder, Vector};
 use super::reader::Reader;
 use super::record::{HEADER_LEN, RecordHeader};
 use super::schedule::{expand_label, prf};
+use super::stream::{self, StreamKey};
 use super::suite::{Bulk, Suite};
 use crate::model::KeySource;
 
@@ -52,6 +53,8 @@ enum Kind {
     Implicit12 { key: AeadKey, iv: [u8; NONCE_LEN] },
     /// TLS 1.0 to 1.2 in CBC mode.
     Cbc(CbcKey),
+    /// TLS 1.0 to 1.2 with RC4 or no cipher.
+    Stream(StreamKey),
 }
 
 /// The keys of one direction and epoch.
@@ -76,12 +79,12 @@ impl Opener {
     /// Keys of a master secret of TLS 1.0 to 1.2; none where the suite cannot be opened.
     pub(super) fn tls12(session: Session12<'_>, role: Role, source: KeySource, master: &[u8]) -> Option<Self> {
         let Session12 { version, suite, .. } = session;
-        let aead = suite.bulk.is_aead();
-        let key_len = if aead { aead::key_len(suite.bulk) } else { cbc::key_len(suite.bulk) }?;
+        let (aead, cbc) = (suite.bulk.is_aead(), cbc::key_len(suite.bulk).is_some());
+        let key_len = key_len(suite.bulk)?;
         let (mac_len, iv_len) = match suite.bulk {
             Bulk::Chacha20Poly1305 => (0, NONCE_LEN),
             _ if aead => (0, SALT_LEN),
-            _ => (suite.hash.output_len(), if version == TLS_1_0 { cbc::BLOCK } else { 0 }),
+            _ => (suite.hash.output_len(), if cbc && version == TLS_1_0 { cbc::BLOCK } else { 0 }),
         };
         let len = 2 * (mac_len + key_len + iv_len);
         let hash = (version == TLS_1_2).then(|| suite.prf12());
@@ -98,6 +101,7 @@ impl Opener {
         let kind = match suite.bulk {
             Bulk::Chacha20Poly1305 => Kind::Implicit12 { key: AeadKey::new(suite.bulk, key)?, iv: iv.try_into().ok()? },
             _ if aead => Kind::Explicit12 { key: AeadKey::new(suite.bulk, key)?, salt: iv.try_into().ok()? },
+            _ if !cbc => Kind::Stream(StreamKey::new(key, suite.hash, mac_key)),
             _ => {
                 let vector = iv.first_chunk().map_or(Vector::Explicit, |first| Vector::Chained(*first));
                 Kind::Cbc(CbcKey::new(suite.bulk, key, (suite.hash, mac_key), session.order, vector)?)
@@ -108,7 +112,7 @@ impl Opener {
 
     /// Whether a suite can be opened at all.
     pub(super) fn supports(suite: Suite) -> bool {
-        aead::key_len(suite.bulk).or_else(|| cbc::key_len(suite.bulk)).is_some()
+        key_len(suite.bulk).is_some()
     }
 
     /// The next generation of a TLS 1.3 key (RFC 8446 §7.2); none before TLS 1.3.
@@ -134,6 +138,7 @@ impl Opener {
             Kind::Explicit12 { key, .. } => key.tag_len() + EXPLICIT_NONCE_LEN,
             Kind::Implicit12 { key, .. } => key.tag_len(),
             Kind::Cbc(key) => key.overhead(),
+            Kind::Stream(key) => key.overhead(),
         }
     }
 
@@ -145,8 +150,10 @@ impl Opener {
 
     /// A record went by, opened or not.
     pub(super) fn passed(&self, body: &[u8]) {
-        if let Kind::Cbc(key) = &self.kind {
-            key.passed(body);
+        match &self.kind {
+            Kind::Cbc(key) => key.passed(body),
+            Kind::Stream(key) => key.passed(body),
+            Kind::Tls13 { .. } | Kind::Explicit12 { .. } | Kind::Implicit12 { .. } => {}
         }
     }
 
@@ -173,9 +180,14 @@ impl Opener {
                 key.open(mixed_nonce(iv, seq), &aad, body, out)?
             }
             Kind::Cbc(key) => key.open(seq, header, body, out)?,
+            Kind::Stream(key) => key.open(seq, header, body, out)?,
         };
         Some(Opened { kind: header.kind, len })
     }
+}
+
+fn key_len(bulk: Bulk) -> Option<usize> {
+    aead::key_len(bulk).or_else(|| cbc::key_len(bulk)).or_else(|| stream::key_len(bulk))
 }
 
 /// The nonce of RFC 8446 §5.3.

@@ -9,12 +9,14 @@ mod handshake;
 pub mod hello;
 mod keylog;
 mod keyring;
+mod mac;
 mod output;
 mod probe;
 mod reader;
 mod record;
 mod schedule;
 mod session;
+mod stream;
 mod suite;
 mod suite_names;
 #[cfg(test)]

@@ -82,7 +82,7 @@ fn hmac_sha1(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
 }
 
 /// HMAC-MD5 (RFC 2104) of a key of at most a block.
-fn hmac_md5(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+pub(super) fn hmac_md5(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let pad = |with: u8| {
         let mut block = [with; 64];
         block.iter_mut().zip(key).for_each(|(slot, byte)| *slot ^= byte);

@@ -20,6 +20,10 @@ pub enum Bulk {
     Aes128Ccm(u8),
     /// AES-256 in counter mode with CBC-MAC (RFC 6655), tag length in bytes.
     Aes256Ccm(u8),
+    /// RC4 with 128-bit keys (RFC 5246 appendix C).
+    Rc4,
+    /// No encryption, only a MAC.
+    Null,
     /// A cipher that is not opened.
     Unsupported,
 }
@@ -28,7 +32,10 @@ impl Bulk {
     /// Whether the cipher authenticates by itself.
     #[must_use]
     pub const fn is_aead(self) -> bool {
-        !matches!(self, Self::Aes128Cbc | Self::Aes256Cbc | Self::Unsupported)
+        matches!(
+            self,
+            Self::Aes128Gcm | Self::Aes256Gcm | Self::Chacha20Poly1305 | Self::Aes128Ccm(_) | Self::Aes256Ccm(_)
+        )
     }
 }
 
@@ -119,6 +126,8 @@ fn bulk_of(name: &str) -> Bulk {
         _ if name.contains("AES_256_CBC") => Bulk::Aes256Cbc,
         _ if name.contains("AES_128_CCM") => Bulk::Aes128Ccm(ccm(name)),
         _ if name.contains("AES_256_CCM") => Bulk::Aes256Ccm(ccm(name)),
+        _ if name.contains("RC4_128") => Bulk::Rc4,
+        _ if name.contains("WITH_NULL_") && name != "TLS_NULL_WITH_NULL_NULL" => Bulk::Null,
         _ => Bulk::Unsupported,
     }
 }
@@ -149,7 +158,7 @@ mod tests {
         assert_eq!(facts(0x1302), Some((Bulk::Aes256Gcm, Hash::Sha384)));
         assert_eq!(facts(0xc0ae), Some((Bulk::Aes128Ccm(8), Hash::Sha256)));
         assert_eq!(facts(0xc014), Some((Bulk::Aes256Cbc, Hash::Sha1)));
-        assert_eq!(facts(0x0005), Some((Bulk::Unsupported, Hash::Sha1)));
+        assert_eq!(facts(0x0005), Some((Bulk::Rc4, Hash::Sha1)));
         assert_eq!(suite_name(0xfefe), "0xfefe");
     }
 }
