@@ -95,7 +95,7 @@ pub(crate) enum Scope {
 
 impl Scope {
     /// In the order of the help screen.
-    pub(crate) const ALL: [Self; 5] = [Self::Screen, Self::Columns, Self::Proof, Self::Reading, Self::Everywhere];
+    pub(crate) const ALL: [Self; 5] = [Self::Everywhere, Self::Screen, Self::Columns, Self::Proof, Self::Reading];
 
     /// The heading in the help screen.
     pub(crate) const fn title(self) -> &'static str {
@@ -122,7 +122,7 @@ pub(crate) struct Binding {
     pub(crate) action: Action,
     /// The line in the help screen.
     pub(crate) help: &'static str,
-    /// The word in the footer, where there is room; empty where it has none.
+    /// Keys, a blank and a word for the footer, where there is room; empty where it has none.
     pub(crate) hint: &'static str,
 }
 
@@ -139,20 +139,20 @@ const fn row(
 
 /// Every key there is. Footer hints stand in this order.
 pub(crate) const KEYS: &[Binding] = &[
-    row("enter", &[Key::Enter], Scope::Screen, Action::Open, "proof", "open the proof of what is selected"),
+    row("enter", &[Key::Enter], Scope::Screen, Action::Open, "enter proof", "open the proof of what is selected"),
     row("← h", &[Key::Left, Key::Char('h')], Scope::Columns, Action::Left, "", "the recipient to the left"),
     row("→ l", &[Key::Right, Key::Char('l')], Scope::Columns, Action::Right, "", "the recipient to the right"),
-    row("esc", &[Key::Esc], Scope::Proof, Action::Close, "back", "back to the screen"),
-    row("tab", &[Key::Tab], Scope::Proof, Action::SwitchPane, "pane", "scroll the other pane"),
+    row("esc", &[Key::Esc], Scope::Proof, Action::Close, "esc back", "back to the screen"),
+    row("tab", &[Key::Tab], Scope::Proof, Action::SwitchPane, "tab pane", "scroll the other pane"),
     row("→ l", &[Key::Right, Key::Char('l')], Scope::Proof, Action::NextEvidence, "", "next request that proves it"),
-    row("← h", &[Key::Left, Key::Char('h')], Scope::Proof, Action::PreviousEvidence, "request", "previous request"),
+    row("← h", &[Key::Left, Key::Char('h')], Scope::Proof, Action::PreviousEvidence, "← → request", "previous request"),
     row("]", &[Key::Char(']')], Scope::Proof, Action::NextClause, "", "next clause"),
-    row("[", &[Key::Char('[')], Scope::Proof, Action::PreviousClause, "clause", "previous clause"),
-    row("enter esc", &[Key::Enter, Key::Esc], Scope::Reading, Action::Close, "close", "close it"),
-    row("?", &[Key::Char('?')], Scope::Everywhere, Action::Help, "help", "this help"),
-    row("q ctrl-c", &[Key::Char('q'), Key::Ctrl('c')], Scope::Everywhere, Action::Quit, "quit", "quit"),
-    row("v", &[Key::Char('v')], Scope::Everywhere, Action::ToggleValues, "values", "show or hide personal values"),
-    row("tab", &[Key::Tab], Scope::Screen, Action::NextScreen, "next screen", "next screen"),
+    row("[", &[Key::Char('[')], Scope::Proof, Action::PreviousClause, "[ ] clause", "previous clause"),
+    row("enter esc", &[Key::Enter, Key::Esc], Scope::Reading, Action::Close, "enter close", "close it"),
+    row("?", &[Key::Char('?')], Scope::Everywhere, Action::Help, "? help", "this help"),
+    row("q ctrl-c", &[Key::Char('q'), Key::Ctrl('c')], Scope::Everywhere, Action::Quit, "q quit", "quit"),
+    row("v", &[Key::Char('v')], Scope::Everywhere, Action::ToggleValues, "v values", "show or hide personal values"),
+    row("tab", &[Key::Tab], Scope::Screen, Action::NextScreen, "tab next screen", "next screen"),
     row("shift-tab", &[Key::BackTab], Scope::Screen, Action::PreviousScreen, "", "previous screen"),
     row("1 … 9", NUMBERS, Scope::Everywhere, Action::Numbered, "", "the screen of that number"),
     row("↑ k", &[Key::Up, Key::Char('k')], Scope::Everywhere, Action::Up, "", "up"),

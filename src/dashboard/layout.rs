@@ -95,7 +95,11 @@ pub(crate) struct TableColumn {
 /// The side a text keeps to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Align {
+    /// To the left; what does not fit goes at the end.
     Left,
+    /// To the left; what does not fit goes at the start, as the end of a host says most.
+    Tail,
+    /// To the right.
     Right,
 }
 

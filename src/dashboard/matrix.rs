@@ -98,12 +98,28 @@ pub(crate) struct Cell {
 pub(crate) struct Column {
     /// Who.
     pub(crate) party: Arc<Party>,
-    /// Its name in at most two lines.
-    pub(crate) title: [String; 2],
-    /// Columns of the terminal it takes.
-    pub(crate) width: u16,
+    compact: Title,
+    wide: Title,
     worst: CellMark,
     count: u64,
+}
+
+/// The name of a recipient in at most two lines.
+#[derive(Debug, Clone)]
+pub(crate) struct Title {
+    /// The lines; a name of one line stands in the second.
+    pub(crate) lines: [String; 2],
+    /// Columns of the terminal they need.
+    pub(crate) width: u16,
+}
+
+/// How much room recipients are given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shape {
+    /// Long names are cut, so that more recipients fit.
+    Compact,
+    /// Names are whole but for very long ones.
+    Wide,
 }
 
 /// The matrix of a report.
@@ -121,9 +137,11 @@ type PartyKey = (Arc<str>, Role);
 
 impl Matrix {
     /// Narrowest column.
-    pub(crate) const COLUMN_MIN: u16 = 7;
-    /// Widest column; longer names are cut.
-    pub(crate) const COLUMN_MAX: u16 = 12;
+    pub(crate) const COLUMN_MIN: u16 = 8;
+    /// Widest column in the compact shape; longer names are cut.
+    pub(crate) const COMPACT_MAX: u16 = 12;
+    /// Widest column in the wide shape.
+    pub(crate) const WIDE_MAX: u16 = 24;
 
     /// The matrix of a report.
     pub(crate) fn of(report: &Report) -> Self {
@@ -171,19 +189,39 @@ impl Matrix {
 impl Column {
     fn new(party: &Arc<Party>) -> Self {
         let name = text::visible(&party.name);
-        let fits = (Matrix::COLUMN_MIN..Matrix::COLUMN_MAX)
-            .find(|&width| two_lines(&name, usize::from(width)).is_some())
-            .unwrap_or(Matrix::COLUMN_MAX);
-        let title = two_lines(&name, usize::from(fits)).unwrap_or_else(|| {
-            let (first, rest) = split_at_width(&name, usize::from(fits));
-            [first.trim_end().to_owned(), text::fit(rest.trim_start(), usize::from(fits))]
-        });
-        Self { party: Arc::clone(party), title, width: fits, worst: CellMark::DeclaredOnly, count: 0 }
+        Self {
+            party: Arc::clone(party),
+            compact: Title::new(&name, Matrix::COMPACT_MAX),
+            wide: Title::new(&name, Matrix::WIDE_MAX),
+            worst: CellMark::DeclaredOnly,
+            count: 0,
+        }
+    }
+
+    /// Its name in a shape.
+    pub(crate) fn title(&self, shape: Shape) -> &Title {
+        match shape {
+            Shape::Compact => &self.compact,
+            Shape::Wide => &self.wide,
+        }
     }
 
     fn rank(&self) -> (bool, std::cmp::Reverse<(CellMark, u64)>, &Party) {
         let third = self.party.role != Role::FirstParty;
         (third, std::cmp::Reverse((self.worst, self.count)), &self.party)
+    }
+}
+
+impl Title {
+    /// In the least width its name needs, at most `max`.
+    fn new(name: &str, max: u16) -> Self {
+        let mut widths = Matrix::COLUMN_MIN..max;
+        let width = widths.find(|&width| two_lines(name, usize::from(width)).is_some()).unwrap_or(max);
+        let lines = two_lines(name, usize::from(width)).unwrap_or_else(|| {
+            let (first, rest) = split_at_width(name, usize::from(width));
+            [first.trim_end().to_owned(), text::fit(rest.trim_start(), usize::from(width))]
+        });
+        Self { lines, width }
     }
 }
 
@@ -207,7 +245,7 @@ fn split_at_width(name: &str, width: usize) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::{CellMark, Column, Matrix, text};
+    use super::{CellMark, Column, Matrix, Shape, text};
     use crate::dashboard::tests::fixtures;
     use crate::model::{Party, Report, Role};
     use std::collections::BTreeSet;
@@ -251,7 +289,9 @@ mod tests {
         {
             let party = Arc::new(Party { id: "x".into(), name: name.into(), role: Role::ThirdParty });
             let column = Column::new(&party);
-            assert!(column.title.iter().all(|line| text::width(line) <= usize::from(column.width)), "{column:?}");
+            for title in [column.title(Shape::Compact), column.title(Shape::Wide)] {
+                assert!(title.lines.iter().all(|line| text::width(line) <= usize::from(title.width)), "{title:?}");
+            }
         }
     }
 }

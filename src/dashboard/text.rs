@@ -112,39 +112,100 @@ pub(crate) fn pad_left(text: &str, width: usize) -> String {
     out
 }
 
-/// Wraps pieces at `width` columns: between Chinese characters anywhere, in other text at spaces, and so that no
-/// line starts with a closing mark or ends with an opening one where that can be had.
-pub(crate) fn wrap(pieces: &[Piece], width: usize) -> Vec<Line<'static>> {
-    let chars: Vec<(char, Style)> =
-        pieces.iter().flat_map(|piece| piece.text.chars().map(|c| (c, piece.style))).collect();
+/// The text in at most `width` columns; of one that was cut the end is kept, after `…`.
+pub(crate) fn fit_end(text: &str, width: usize) -> String {
+    let text = visible(text);
+    if text.width() <= width {
+        return text.into_owned();
+    }
+    let mut used = 0;
+    let fits = |c: &char| {
+        used += c.width().unwrap_or(0);
+        used < width
+    };
+    let kept: Vec<char> = text.chars().rev().take_while(fits).collect();
+    if width == 0 { String::new() } else { ['…'].into_iter().chain(kept.into_iter().rev()).collect() }
+}
+
+/// Where a line may end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Breaks {
+    /// Between words, and between Chinese characters.
+    #[default]
+    Words,
+    /// Between any two characters, as befits bytes.
+    Anywhere,
+}
+
+/// Some pieces whose lines after the first are indented.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Paragraph {
+    /// Where its lines may end.
+    pub(crate) breaks: Breaks,
+    /// Columns of the indent.
+    pub(crate) hang: usize,
+    /// The text.
+    pub(crate) pieces: Vec<Piece>,
+}
+
+/// Wraps paragraphs at `width` columns; where that is too narrow for an indent, without it.
+pub(crate) fn wrap_paragraphs(paragraphs: &[Paragraph], width: usize) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
-    let mut start = 0;
-    for end in chars.iter().enumerate().filter(|(_, (c, _))| *c == '\n').map(|(at, _)| at).chain([chars.len()]) {
-        wrap_paragraph(&chars[start..end], width.max(1), &mut lines);
-        start = end + 1;
+    for paragraph in paragraphs {
+        let hang = if paragraph.hang * 3 <= width { paragraph.hang } else { 0 };
+        let shape = Shape { width, hang, breaks: paragraph.breaks };
+        wrap_shaped(&paragraph.pieces, shape, &mut lines);
     }
     lines
 }
 
-fn wrap_paragraph(chars: &[(char, Style)], width: usize, lines: &mut Vec<Line<'static>>) {
+/// Wraps pieces at `width` columns: between Chinese characters anywhere, in other text at spaces, and so that no
+/// line starts with a closing mark or ends with an opening one where that can be had.
+pub(crate) fn wrap(pieces: &[Piece], width: usize) -> Vec<Line<'static>> {
+    let mut lines = Vec::new();
+    wrap_shaped(pieces, Shape { width, hang: 0, breaks: Breaks::Words }, &mut lines);
+    lines
+}
+
+/// What lines are to be like.
+#[derive(Clone, Copy)]
+struct Shape {
+    width: usize,
+    hang: usize,
+    breaks: Breaks,
+}
+
+fn wrap_shaped(pieces: &[Piece], shape: Shape, lines: &mut Vec<Line<'static>>) {
+    let chars: Vec<(char, Style)> =
+        pieces.iter().flat_map(|piece| piece.text.chars().map(|c| (c, piece.style))).collect();
+    let mut start = 0;
+    for end in chars.iter().enumerate().filter(|(_, (c, _))| *c == '\n').map(|(at, _)| at).chain([chars.len()]) {
+        wrap_line(&chars[start..end], shape, lines);
+        start = end + 1;
+    }
+}
+
+fn wrap_line(chars: &[(char, Style)], shape: Shape, lines: &mut Vec<Line<'static>>) {
+    let Shape { width, hang, breaks } = shape;
+    let line_from = |start: usize, end: usize| line_of(if start == 0 { 0 } else { hang }, &chars[start..end]);
     let (mut start, mut used, mut can_break) = (0, 0, None);
     let mut at = 0;
     while at < chars.len() {
         let c = chars[at].0;
-        if at > start && may_break(chars[at - 1].0, c) {
+        if at > start && (breaks == Breaks::Anywhere || may_break(chars[at - 1].0, c)) {
             can_break = Some(at);
         }
         let columns = c.width().unwrap_or(0);
-        if used + columns > width && at > start && c != ' ' {
+        if used + columns > width && at > start && (c != ' ' || breaks == Breaks::Anywhere) {
             let end = can_break.unwrap_or(at);
-            lines.push(line_of(&chars[start..end]));
-            (start, at, used, can_break) = (end, end, 0, None);
+            lines.push(line_from(start, end));
+            (start, at, used, can_break) = (end, end, hang, None);
             continue;
         }
         used += columns;
         at += 1;
     }
-    lines.push(line_of(&chars[start..]));
+    lines.push(line_from(start, chars.len()));
 }
 
 fn may_break(before: char, after: char) -> bool {
@@ -163,8 +224,11 @@ fn opens(c: char) -> bool {
     "（《「『【〈“‘([{".contains(c)
 }
 
-fn line_of(chars: &[(char, Style)]) -> Line<'static> {
+fn line_of(indent: usize, chars: &[(char, Style)]) -> Line<'static> {
     let mut spans: Vec<Span<'static>> = Vec::new();
+    if indent > 0 {
+        spans.push(Span::raw(" ".repeat(indent)));
+    }
     for &(c, style) in chars {
         match spans.last_mut() {
             Some(last) if last.style == style => last.content.to_mut().push(c),
@@ -199,7 +263,10 @@ pub(crate) fn percent(part: u64, whole: u64) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{fit, pad, percent, piece, short_count, visible, visible_lines, width, wrap};
+    use super::{
+        Breaks, Paragraph, fit, fit_end, pad, percent, piece, short_count, visible, visible_lines, width, wrap,
+        wrap_paragraphs,
+    };
     use proptest::prelude::*;
     use ratatui::style::Style;
 
@@ -239,6 +306,30 @@ mod tests {
     #[test]
     fn a_word_wider_than_the_line_is_broken() {
         assert_eq!(wrapped("861536030196001", 6), ["861536", "030196", "001"]);
+    }
+
+    #[test]
+    fn the_end_of_a_host_can_be_kept() {
+        assert_eq!(fit_end("push.example.com", 12), "…example.com");
+        assert_eq!(fit_end("设备信息", 4), "…息");
+        assert_eq!(
+            (fit_end("ab", 2).as_str(), fit_end("abc", 1).as_str(), fit_end("abc", 0).as_str()),
+            ("ab", "…", "")
+        );
+    }
+
+    #[test]
+    fn lines_after_the_first_of_a_paragraph_are_indented() {
+        let paragraph =
+            Paragraph {
+                hang: 3, breaks: Breaks::Words, pieces: vec![piece("id 我们收集设备", Style::default())]
+            };
+        let lines: Vec<_> = wrap_paragraphs(&[paragraph], 9).iter().map(ToString::to_string).collect();
+        assert_eq!(lines, ["id 我们收", "   集设备"]);
+        let bytes =
+            Paragraph { hang: 3, breaks: Breaks::Anywhere, pieces: vec![piece("id {a, bcdefg", Style::default())] };
+        let lines: Vec<_> = wrap_paragraphs(&[bytes], 9).iter().map(ToString::to_string).collect();
+        assert_eq!(lines, ["id {a, bc", "   defg"]);
     }
 
     #[test]

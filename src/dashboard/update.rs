@@ -251,7 +251,7 @@ fn fit_overlay(state: &mut State) {
     let body = layout::chrome(area(state)).body;
     let Some(mut overlay) = state.overlay.take() else { return };
     match &mut overlay {
-        Overlay::Help(top) => *top = (*top).min(view::reading_end(&view::help_lines(), body)),
+        Overlay::Help(top) => *top = (*top).min(view::reading_end(&view::help_lines(body.width), body)),
         Overlay::Intro(top) => *top = (*top).min(view::reading_end(&view::intro_lines(state, body.width), body)),
         Overlay::Proof(proof) => {
             let case = Case::of(state, &proof.subject);

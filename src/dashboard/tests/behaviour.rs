@@ -25,7 +25,7 @@ fn q_and_ctrl_c_quit_from_anywhere() {
 
 #[test]
 fn the_help_lists_every_key() {
-    let help: Vec<String> = help_lines().iter().map(ToString::to_string).collect();
+    let help: Vec<String> = help_lines(120).iter().map(ToString::to_string).collect();
     for binding in KEYS {
         assert!(help.iter().any(|line| line.contains(binding.shown) && line.contains(binding.help)), "{binding:?}");
     }

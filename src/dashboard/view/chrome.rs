@@ -3,6 +3,7 @@
 
 use super::{SCREENS, put};
 use crate::dashboard::keys;
+use crate::dashboard::redact::Values;
 use crate::dashboard::state::{Phase, State};
 use crate::dashboard::text;
 use crate::dashboard::update::scopes;
@@ -38,6 +39,8 @@ fn source_line(state: &State, width: usize) -> Line<'static> {
         Phase::Done => ("done".to_owned(), theme.muted()),
         Phase::Failed(reason) => (format!("stopped: {reason}"), theme.alarm()),
     };
+    // Whoever shares a screen has to see at any time that values are readable on it.
+    let phase = if state.values == Values::Shown { format!("values shown · {phase}") } else { phase };
     let phase = text::fit(&phase, (width / 2).max(8));
     let names: Vec<_> = state.report.inputs.iter().map(|input| file_name(input)).collect();
     let mut what = names.join(", ");
@@ -58,7 +61,7 @@ fn file_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
 
-/// Policy, coverage, exchanges, findings; the first of these go first where there is no room.
+/// Policy, exchanges, coverage, findings; the first of these go first where there is no room.
 fn totals_line(state: &State, width: usize) -> Line<'static> {
     let (report, theme) = (state.report.as_ref(), state.theme);
     let high = report.findings.iter().filter(|finding| finding.severity == Severity::High).count();
@@ -69,12 +72,12 @@ fn totals_line(state: &State, width: usize) -> Line<'static> {
         0 => (findings, theme.text()),
         high => (format!("{findings}, {high} high"), theme.alarm()),
     }];
-    let exchanges = state.exchanges();
-    parts.push((format!("{} exchange{}", text::short_count(exchanges), plural(exchanges)), theme.text()));
     if let Some(percent) = text::percent(report.coverage.readable_bytes, report.coverage.bytes) {
         let style = if percent < 100 { theme.title() } else { theme.text() };
         parts.push((format!("{percent}% read"), style));
     }
+    let exchanges = state.exchanges();
+    parts.push((format!("{} exchange{}", text::short_count(exchanges), plural(exchanges)), theme.text()));
     let mut used = 0;
     let fits = |(part, _): &(String, _)| {
         used += text::width(part) + if used > 0 { GAP_WIDTH } else { 0 };
@@ -131,16 +134,27 @@ pub(super) fn draw_footer(state: &State, area: Rect, buffer: &mut Buffer) {
     }
     let mut spans: Vec<Span<'static>> = Vec::new();
     let mut used = 0;
-    for binding in keys::bindings(scopes(state)).filter(|binding| !binding.hint.is_empty()) {
-        // The first key is enough as a hint.
-        let key = binding.shown.split(' ').next().unwrap_or_default();
-        let needed = text::width(key) + 1 + binding.hint.len();
+    let can_open = SCREENS[state.screen].open(state).is_some();
+    let useful =
+        |binding: &&keys::Binding| !binding.hint.is_empty() && (binding.action != keys::Action::Open || can_open);
+    for binding in keys::bindings(scopes(state)).filter(useful) {
+        let needed = text::width(binding.hint);
         if used + needed > usize::from(area.width) {
             continue;
         }
         used += needed + 2;
-        spans.push(Span::styled(key, state.theme.title()));
-        spans.push(Span::styled(format!(" {}  ", binding.hint), state.theme.muted()));
+        let (keys, words) = split_hint(binding.hint);
+        spans.push(Span::styled(keys, state.theme.title()));
+        spans.push(Span::styled(format!("{words}  "), state.theme.muted()));
     }
     put(buffer, area, 0, &Line::from(spans));
+}
+
+/// The keys of a hint, and its words: `← →` and ` request`, `tab` and ` next screen`.
+fn split_hint(hint: &'static str) -> (&'static str, &'static str) {
+    let pair = hint.char_indices().nth(1).filter(|&(_, second)| second == ' ').and_then(|(at, _)| {
+        let after = hint[at + 1..].find(' ')?;
+        (hint[at + 1..].chars().nth(1) == Some(' ')).then_some(at + 1 + after)
+    });
+    hint.split_at(pair.or_else(|| hint.find(' ')).unwrap_or(hint.len()))
 }

@@ -16,8 +16,8 @@ pub(super) struct Findings;
 const COLUMNS: [TableColumn; 6] = [
     TableColumn { title: "grave", width: Width::Fixed(6), rank: 0, align: Align::Left },
     TableColumn { title: "", width: Width::Fixed(1), rank: 1, align: Align::Left },
-    TableColumn { title: "data type", width: Width::Fixed(18), rank: 3, align: Align::Left },
-    TableColumn { title: "recipient", width: Width::Fixed(16), rank: 2, align: Align::Left },
+    TableColumn { title: "data type", width: Width::Fixed(18), rank: 2, align: Align::Left },
+    TableColumn { title: "recipient", width: Width::Fixed(16), rank: 3, align: Align::Left },
     TableColumn { title: "what is wrong", width: Width::Share(24), rank: 0, align: Align::Left },
     TableColumn { title: "code", width: Width::Fixed(26), rank: 4, align: Align::Left },
 ];

@@ -14,7 +14,7 @@ use ratatui::style::Style;
 pub(super) struct Hosts;
 
 const COLUMNS: [TableColumn; 7] = [
-    TableColumn { title: "host", width: Width::Share(20), rank: 0, align: Align::Left },
+    TableColumn { title: "host", width: Width::Share(24), rank: 0, align: Align::Tail },
     TableColumn { title: "party", width: Width::Share(12), rank: 2, align: Align::Left },
     TableColumn { title: "flows", width: Width::Fixed(5), rank: 5, align: Align::Right },
     TableColumn { title: "exch.", width: Width::Fixed(5), rank: 4, align: Align::Right },

@@ -78,6 +78,7 @@ fn draw_details(state: &State, list: &List<'_>, area: Rect, buffer: &mut Buffer)
 fn aligned(content: &str, width: usize, align: Align) -> String {
     match align {
         Align::Left => text::pad(content, width),
+        Align::Tail => text::pad(&text::fit_end(content, width), width),
         Align::Right => text::pad_left(content, width),
     }
 }

@@ -3,7 +3,7 @@
 
 use super::{list, put};
 use crate::dashboard::layout;
-use crate::dashboard::matrix::{Cell, CellMark, Column};
+use crate::dashboard::matrix::{Cell, CellMark, Column, Shape};
 use crate::dashboard::proof::Subject;
 use crate::dashboard::state::{Cursor, Phase, State};
 use crate::dashboard::text;
@@ -55,11 +55,11 @@ impl super::Screen for Matrix {
         let columns = &state.matrix.columns;
         cursor.column = cursor.column.min(columns.len().saturating_sub(1));
         cursor.left = cursor.left.min(cursor.column);
-        let room = room_for_columns(state, body);
-        while cursor.left < cursor.column && taken(&columns[cursor.left..=cursor.column]) > room {
+        let (room, shape) = (room_for_columns(state, body), shape(state, body));
+        while cursor.left < cursor.column && taken(&columns[cursor.left..=cursor.column], shape) > room {
             cursor.left += 1;
         }
-        while cursor.left > 0 && taken(&columns[cursor.left - 1..]) <= room {
+        while cursor.left > 0 && taken(&columns[cursor.left - 1..], shape) <= room {
             cursor.left -= 1;
         }
     }
@@ -105,22 +105,33 @@ fn room_for_columns(state: &State, body: Rect) -> usize {
 }
 
 /// Terminal columns some recipients take, the blank before each counted.
-fn taken(columns: &[Column]) -> usize {
-    columns.iter().map(|column| usize::from(column.width) + 1).sum()
+fn taken(columns: &[Column], shape: Shape) -> usize {
+    columns.iter().map(|column| usize::from(column.title(shape).width) + 1).sum()
+}
+
+/// Whole names where all recipients fit with them.
+fn shape(state: &State, body: Rect) -> Shape {
+    let fits = taken(&state.matrix.columns, Shape::Wide) <= room_for_columns(state, body);
+    if fits { Shape::Wide } else { Shape::Compact }
 }
 
 /// The first recipient in view and the one after the last.
 fn columns_in_view(state: &State, body: Rect) -> (usize, usize) {
     let columns = &state.matrix.columns;
     let left = state.cursor().left.min(columns.len());
-    let room = room_for_columns(state, body);
-    let fitting = (left..columns.len()).take_while(|&at| taken(&columns[left..=at]) <= room).count();
+    let (room, shape) = (room_for_columns(state, body), shape(state, body));
+    let mut used = 0;
+    let fits = |column: &&Column| {
+        used += usize::from(column.title(shape).width) + 1;
+        used <= room
+    };
+    let fitting = columns[left..].iter().take_while(fits).count();
     // A screen too narrow for one recipient still shows the start of it.
     (left, (left + fitting.max(1)).min(columns.len()))
 }
 
 fn draw_titles(state: &State, (left, right): (usize, usize), area: Rect, body: Rect, buffer: &mut Buffer) {
-    let (theme, cursor, width) = (state.theme, state.cursor(), label_width(state, body));
+    let (theme, cursor, width, shape) = (state.theme, state.cursor(), label_width(state, body), shape(state, body));
     let hidden = state.matrix.columns.len() - right;
     let more = match (left, hidden) {
         (0, 0) => String::new(),
@@ -135,22 +146,22 @@ fn draw_titles(state: &State, (left, right): (usize, usize), area: Rect, body: R
         let label = if rows == 1 || line == 0 { more.as_str() } else { "data type" };
         let mut spans = vec![Span::styled(text::pad(label, width), theme.muted())];
         for at in left..right {
-            let column = &state.matrix.columns[at];
+            let title = state.matrix.columns[at].title(shape);
             let style = if at == cursor.column { theme.title() } else { theme.text() };
             spans.push(Span::raw(" "));
-            spans.push(Span::styled(text::pad(&column.title[part], usize::from(column.width)), style));
+            spans.push(Span::styled(text::pad(&title.lines[part], usize::from(title.width)), style));
         }
         put(buffer, area, line, &Line::from(spans));
     }
 }
 
 fn row_line(state: &State, row: usize, (left, right): (usize, usize), body: Rect) -> Line<'static> {
-    let (theme, cursor) = (state.theme, state.cursor());
+    let (theme, cursor, shape) = (state.theme, state.cursor(), shape(state, body));
     let label = state.matrix.rows[row].as_str();
     let style = if row == cursor.row { theme.title() } else { theme.text() };
     let mut spans = vec![Span::styled(text::pad(label, label_width(state, body)), style)];
     for at in left..right {
-        let width = usize::from(state.matrix.columns[at].width);
+        let width = usize::from(state.matrix.columns[at].title(shape).width);
         let chosen = row == cursor.row && at == cursor.column;
         let (shown, style) = match state.matrix.cell(row, at) {
             Some(cell) => (cell_text(cell), theme.mark(cell.mark)),
@@ -166,7 +177,7 @@ fn row_line(state: &State, row: usize, (left, right): (usize, usize), body: Rect
 
 fn cell_text(cell: Cell) -> String {
     match cell.mark {
-        CellMark::DeclaredOnly => cell.mark.letter().to_string(),
+        mark if cell.count == 0 => mark.letter().to_string(),
         mark => format!("{} {}", mark.letter(), text::short_count(cell.count)),
     }
 }
@@ -190,10 +201,12 @@ fn draw_details(state: &State, area: Rect, buffer: &mut Buffer) {
     let room = usize::from(area.width);
     // The verdict in words matters more than the end of a long name.
     let name_room = room.saturating_sub(text::width(&what).min(room / 2) + 2);
+    let name = text::fit(&format!("{row} → {}{role}", column.party.name), name_room);
+    let what = text::fit(&what, room.saturating_sub(text::width(&name) + 2));
     let words = Line::from(vec![
-        Span::styled(text::fit(&format!("{row} → {}{role}", column.party.name), name_room), theme.title()),
+        Span::styled(name, theme.title()),
         Span::styled(": ", theme.title()),
-        Span::styled(text::visible(&what).into_owned(), cell.map_or(theme.muted(), |cell| theme.mark(cell.mark))),
+        Span::styled(what, cell.map_or(theme.muted(), |cell| theme.mark(cell.mark))),
     ]);
     put(buffer, area, 1, &words);
     put(buffer, area, 2, &Line::styled(text::fit(reason, room), theme.text()));

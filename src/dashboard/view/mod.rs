@@ -71,7 +71,7 @@ pub(crate) fn draw(state: &State, area: Rect, buffer: &mut Buffer) {
     chrome::draw_header(state, parts.header, buffer);
     chrome::draw_tabs(state, parts.tabs, buffer);
     match &state.overlay {
-        Some(Overlay::Help(top)) => reading::draw(&help_lines(), *top, parts.body, buffer),
+        Some(Overlay::Help(top)) => reading::draw(&help_lines(parts.body.width), *top, parts.body, buffer),
         Some(Overlay::Intro(top)) => {
             reading::draw(&intro_lines(state, parts.body.width), *top, parts.body, buffer);
         }

@@ -63,7 +63,7 @@ fn parts(body: Rect) -> (Rect, [Rect; 2]) {
 fn pane_lines(state: &State, case: &Case<'_>, proof: &Proof, widths: [u16; 2]) -> [Vec<Line<'static>>; 2] {
     [
         text::wrap(&clause_pieces(state, case, proof.clause), usize::from(widths[0])),
-        text::wrap(&request::pieces(state, case, proof), usize::from(widths[1])),
+        text::wrap_paragraphs(&request::paragraphs(state, case, proof), usize::from(widths[1])),
     ]
 }
 

@@ -4,11 +4,11 @@ use super::put;
 use crate::dashboard::keys::{Scope, bindings};
 use crate::dashboard::matrix::CellMark;
 use crate::dashboard::state::State;
-use crate::dashboard::text;
+use crate::dashboard::text::{self, Breaks, Paragraph};
 use crate::dashboard::theme::Theme;
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
-use ratatui::text::{Line, Span};
+use ratatui::text::Line;
 
 /// Columns the keys take in the help.
 const KEYS_WIDTH: usize = 12;
@@ -16,25 +16,25 @@ const KEYS_WIDTH: usize = 12;
 const BELOW_WIDTH: u16 = 12;
 
 /// The help: every row of the key table under the heading of its scope, then the marks.
-pub(crate) fn help_lines() -> Vec<Line<'static>> {
+pub(crate) fn help_lines(width: u16) -> Vec<Line<'static>> {
     // Bold needs no colour, so the help looks the same with and without.
     let theme = Theme::plain();
-    let entry = |term: &str, words: &'static str| {
-        Line::from(vec![
-            Span::styled(format!("  {}", text::pad(term, KEYS_WIDTH)), theme.title()),
-            Span::styled(words, theme.text()),
-        ])
+    let entry = |term: &str, words: &str| {
+        let term = text::piece(&format!("  {}", text::pad(term, KEYS_WIDTH)), theme.title());
+        let pieces = vec![term, text::piece(words, theme.text())];
+        Paragraph { hang: KEYS_WIDTH + 2, breaks: Breaks::Words, pieces }
     };
-    let mut lines = Vec::new();
+    let heading = |words: &str| Paragraph { pieces: vec![text::piece(words, theme.title())], ..Paragraph::default() };
+    let mut paragraphs = Vec::new();
     for scope in Scope::ALL {
-        lines.push(Line::styled(scope.title(), theme.title()));
-        lines.extend(bindings(&[scope]).map(|binding| entry(binding.shown, binding.help)));
-        lines.push(Line::default());
+        paragraphs.push(heading(scope.title()));
+        paragraphs.extend(bindings(&[scope]).map(|binding| entry(binding.shown, binding.help)));
+        paragraphs.push(Paragraph::default());
     }
-    lines.push(Line::styled("Marks", theme.title()));
-    lines.extend(CellMark::ALL.map(|mark| entry(&mark.letter().to_string(), mark.name())));
-    lines.push(entry("·", "nothing"));
-    lines
+    paragraphs.push(heading("Marks"));
+    paragraphs.extend(CellMark::ALL.map(|mark| entry(&mark.letter().to_string(), mark.name())));
+    paragraphs.push(entry("·", "nothing"));
+    text::wrap_paragraphs(&paragraphs, usize::from(width))
 }
 
 /// The introduction, wrapped.

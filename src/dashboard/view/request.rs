@@ -5,7 +5,7 @@ use super::exchanges::time_of_day;
 use crate::dashboard::feed::ExchangeSummary;
 use crate::dashboard::proof::{Case, Exhibit, Match, Proof, Subject, step_meaning};
 use crate::dashboard::state::State;
-use crate::dashboard::text::{self, Piece, piece};
+use crate::dashboard::text::{self, Breaks, Paragraph, Piece, piece};
 use crate::dashboard::theme::Theme;
 use crate::model::{Confidence, Location, MatchKind, Part, Side};
 
@@ -13,67 +13,90 @@ use crate::model::{Confidence, Location, MatchKind, Part, Side};
 const NAME_WIDTH: usize = 9;
 
 /// What the request's pane says.
-pub(super) fn pieces(state: &State, case: &Case<'_>, proof: &Proof) -> Vec<Piece> {
+pub(super) fn paragraphs(state: &State, case: &Case<'_>, proof: &Proof) -> Vec<Paragraph> {
     let exhibit = case.exhibits.get(proof.evidence);
     let id = match (&proof.subject, exhibit) {
         (Subject::Exchange(id), _) => Some(*id),
         (Subject::Cell(..) | Subject::Finding(_), exhibit) => exhibit.map(|exhibit| exhibit.exchange),
     };
     let summary = id.and_then(|id| state.window.find(id));
-    let mut facts = Facts { state, theme: state.theme, pieces: Vec::new() };
+    let mut facts = Facts { state, theme: state.theme, paragraphs: Vec::new() };
     if let Some(exhibit) = exhibit {
         facts.push_exhibit(exhibit, summary);
     }
     match summary {
         Some(summary) => facts.push_exchange(summary, exhibit.is_none()),
-        None if exhibit.is_none() => facts.pieces.push(piece("No request is on record for this.", state.theme.muted())),
+        None if exhibit.is_none() => {
+            facts.push_text(vec![piece("No request is on record for this.", state.theme.muted())]);
+        }
         None => {}
     }
-    facts.pieces
+    facts.paragraphs
 }
 
 /// The text as it grows.
 struct Facts<'a> {
     state: &'a State,
     theme: Theme,
-    pieces: Vec<Piece>,
+    paragraphs: Vec<Paragraph>,
 }
 
 impl Facts<'_> {
     fn push(&mut self, name: &str, value: &str) {
-        self.pieces.push(piece(&text::pad(name, NAME_WIDTH), self.theme.muted()));
-        self.pieces.push(piece(&text::visible(value), self.theme.text()));
-        self.pieces.push(piece("\n", self.theme.text()));
+        self.push_pieces(name, vec![piece(&text::visible(value), self.theme.text())]);
     }
 
+    fn push_pieces(&mut self, name: &str, mut pieces: Vec<Piece>) {
+        pieces.insert(0, piece(&text::pad(name, NAME_WIDTH), self.theme.muted()));
+        self.paragraphs.push(Paragraph { hang: NAME_WIDTH, breaks: Breaks::Words, pieces });
+    }
+
+    /// As `push`, for a value without words.
+    fn push_raw(&mut self, name: &str, value: &str) {
+        let name = piece(&text::pad(name, NAME_WIDTH), self.theme.muted());
+        let value = piece(&text::visible(value), self.theme.text());
+        self.paragraphs.push(Paragraph { hang: NAME_WIDTH, breaks: Breaks::Anywhere, pieces: vec![name, value] });
+    }
+
+    fn push_text(&mut self, pieces: Vec<Piece>) {
+        self.paragraphs.push(Paragraph { hang: 0, breaks: Breaks::Words, pieces });
+    }
+
+    /// A heading after a blank line.
     fn heading(&mut self, words: &str) {
-        self.pieces.push(piece(&format!("\n{words}\n"), self.theme.muted()));
+        self.push_text(vec![piece(&format!("\n{words}"), self.theme.muted())]);
     }
 
+    fn push_request(&mut self, summary: &ExchangeSummary) {
+        if let Some((method, target)) = &summary.request {
+            self.push_raw("request", &format!("{method} {}", self.state.values.target(target)));
+        }
+    }
+
+    /// The proof itself comes first; a small screen shows little more.
     fn push_exhibit(&mut self, exhibit: &Exhibit<'_>, summary: Option<&ExchangeSummary>) {
-        let values = self.state.values;
-        self.push("host", exhibit.host);
-        if let Some((method, target)) = summary.and_then(|summary| summary.request.as_ref()) {
-            self.push("request", &format!("{method} {}", values.target(target)));
-        }
+        let (values, excerpt) = (self.state.values, exhibit.excerpt);
+        self.push_raw("host", exhibit.host);
         self.push("where", &place(exhibit.location));
-        if let Some(data_type) = exhibit.data_type {
-            self.push("data", data_type.as_str());
+        let bytes = vec![
+            piece(&text::pad("bytes", NAME_WIDTH), self.theme.muted()),
+            piece(&values.context(&excerpt.before), self.theme.muted()),
+            piece(&values.value(&excerpt.matched), self.theme.highlight()),
+            piece(&values.context(&excerpt.after), self.theme.muted()),
+        ];
+        self.paragraphs.push(Paragraph { hang: NAME_WIDTH, breaks: Breaks::Anywhere, pieces: bytes });
+        self.push_chain(exhibit);
+        if let Some(summary) = summary {
+            self.push_request(summary);
         }
-        self.push("value", &values.value(exhibit.value));
+        let kind = exhibit.data_type.map_or_else(String::new, |data_type| format!("  ({data_type})"));
+        self.push("value", &format!("{}{kind}", values.value(exhibit.value)));
         if let Some(matched) = exhibit.matched {
             self.push("found by", &how(matched));
             if matched.cleartext {
                 self.push("sent", "in clear text, outside TLS");
             }
         }
-        self.push_chain(exhibit);
-        let excerpt = exhibit.excerpt;
-        self.heading("bytes");
-        self.pieces.push(piece(&values.context(&excerpt.before), self.theme.muted()));
-        self.pieces.push(piece(&values.value(&excerpt.matched), self.theme.highlight()));
-        self.pieces.push(piece(&values.context(&excerpt.after), self.theme.muted()));
-        self.pieces.push(piece("\n", self.theme.text()));
     }
 
     /// What was undone, a line a step.
@@ -82,10 +105,9 @@ impl Facts<'_> {
             return self.push("decoded", "nothing: it stands there as it is");
         }
         for (at, step) in exhibit.chain.iter().enumerate() {
-            let label = if at == 0 { "decoded" } else { "" };
-            self.pieces.push(piece(&text::pad(label, NAME_WIDTH), self.theme.muted()));
-            self.pieces.push(piece(&format!("{} {}", at + 1, step.0), self.theme.title()));
-            self.pieces.push(piece(&format!("  {}\n", step_meaning(step.0)), self.theme.muted()));
+            let meaning = piece(&format!("  {}", step_meaning(step.0)), self.theme.muted());
+            let name = piece(&format!("{} {}", at + 1, step.0), self.theme.title());
+            self.push_pieces(if at == 0 { "decoded" } else { "" }, vec![name, meaning]);
         }
     }
 
@@ -93,12 +115,10 @@ impl Facts<'_> {
     fn push_exchange(&mut self, summary: &ExchangeSummary, alone: bool) {
         let values = self.state.values;
         if alone {
-            self.push("host", &summary.host);
-            if let Some((method, target)) = &summary.request {
-                self.push("request", &format!("{method} {}", values.target(target)));
-            }
+            self.push_raw("host", &summary.host);
+            self.push_request(summary);
         } else {
-            self.pieces.push(piece("\n", self.theme.text()));
+            self.push_text(Vec::new());
         }
         let security = summary.tls.as_deref().unwrap_or("clear text");
         let when = time_of_day(summary.ts);
@@ -114,16 +134,18 @@ impl Facts<'_> {
         }
         if !summary.headers.is_empty() {
             self.heading("headers");
-            for line in summary.headers.lines() {
-                let (name, value) = line.split_once(": ").unwrap_or((line, ""));
-                self.pieces.push(piece(&format!("{}: ", text::visible(name)), self.theme.muted()));
-                self.pieces.push(piece(&format!("{}\n", values.context(value)), self.theme.text()));
-            }
+        }
+        for line in summary.headers.lines() {
+            let (name, value) = line.split_once(": ").unwrap_or((line, ""));
+            let name = piece(&format!("{}: ", text::visible(name)), self.theme.muted());
+            let value = piece(&text::visible(&values.context(value)), self.theme.text());
+            self.paragraphs.push(Paragraph { hang: 2, breaks: Breaks::Anywhere, pieces: vec![name, value] });
         }
         if summary.request_bytes > 0 {
             let kind = if summary.body_kind.is_empty() { "no type given" } else { &summary.body_kind };
             self.heading(&format!("body, {} bytes, {kind}", summary.request_bytes));
-            self.pieces.push(piece(&values.context(&summary.body), self.theme.text()));
+            let body = vec![piece(&values.context(&summary.body), self.theme.text())];
+            self.paragraphs.push(Paragraph { hang: 0, breaks: Breaks::Anywhere, pieces: body });
         }
     }
 }
