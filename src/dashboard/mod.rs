@@ -3,6 +3,7 @@
 //! `run` alone touches the terminal and the clock. It judges nothing and never changes what was analysed.
 
 mod feed;
+mod input;
 mod keys;
 mod layout;
 mod matrix;

@@ -1,6 +1,8 @@
 //! Hides personal values on the screen: a found value wholly, and in the text around it whatever looks like one,
 //! since the bytes beside one identifier mostly hold the next. Decides nothing about what is personal data.
 
+use aho_corasick::{AhoCorasick, MatchKind};
+
 /// Whether personal values are readable on the screen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Values {
@@ -37,20 +39,21 @@ impl Values {
         }
     }
 
-    /// Text that may hold values: tokens that look like one are masked.
-    pub(crate) fn context(self, text: &str) -> String {
+    /// Text that may hold values: known ones are masked, and tokens that look like one.
+    pub(crate) fn context(self, known: &Known, text: &str) -> String {
         match self {
             Self::Shown => text.to_owned(),
-            Self::Redacted => mask_tokens(text),
+            Self::Redacted => mask_tokens(&known.masked(text)),
         }
     }
 
-    /// A request target: every query value is masked, and what looks like a value in the path.
-    pub(crate) fn target(self, text: &str) -> String {
+    /// A request target: every query value is masked, and what is or looks like a value in the path.
+    pub(crate) fn target(self, known: &Known, text: &str) -> String {
         if self == Self::Shown {
             return text.to_owned();
         }
-        let Some((path, query)) = text.split_once('?') else { return mask_tokens(text) };
+        let text = known.masked(text);
+        let Some((path, query)) = text.split_once('?') else { return mask_tokens(&text) };
         let pairs = query.split('&').map(|pair| match pair.split_once('=') {
             Some((_, "")) => pair.to_owned(),
             Some((name, _)) => format!("{}=***", mask_tokens(name)),
@@ -58,6 +61,60 @@ impl Values {
         });
         format!("{}?{}", mask_tokens(path), pairs.collect::<Vec<_>>().join("&"))
     }
+}
+
+/// The values found so far, to be masked wherever else they stand.
+#[derive(Debug, Default)]
+pub(crate) enum Known {
+    /// None yet.
+    #[default]
+    Nothing,
+    /// Finds them.
+    These(AhoCorasick),
+    /// They are too much to look for, so all text is masked.
+    Everything,
+}
+
+impl Known {
+    /// Most values remembered; the rest are masked only where they look like values.
+    pub(crate) const MAX: usize = 4_096;
+    /// Longest value remembered, in bytes: no longer one is shown whole on a screen.
+    const LONGEST: usize = 512;
+    /// Shortest value remembered, in bytes: shorter ones stand in every text by chance.
+    const SHORTEST: usize = 3;
+
+    /// Remembers values.
+    pub(crate) fn of<'a>(values: impl Iterator<Item = &'a str>) -> Self {
+        let lengths = Self::SHORTEST..=Self::LONGEST;
+        let mut values: Vec<&str> = values.filter(|value| lengths.contains(&value.len())).collect();
+        values.sort_unstable();
+        values.dedup();
+        values.truncate(Self::MAX);
+        let finder = AhoCorasick::builder()
+            .ascii_case_insensitive(true)
+            .match_kind(MatchKind::LeftmostLongest)
+            .build(values.iter().copied());
+        finder.map_or(Self::Everything, Self::These)
+    }
+
+    fn masked(&self, text: &str) -> String {
+        let finder = match self {
+            Self::Nothing => return text.to_owned(),
+            Self::Everything => return hide(text),
+            Self::These(finder) => finder,
+        };
+        let mut out = String::with_capacity(text.len());
+        finder.replace_all_with(text, &mut out, |_, value, out| {
+            out.push_str(&hide(value));
+            true
+        });
+        out
+    }
+}
+
+/// Every letter and digit masked.
+fn hide(text: &str) -> String {
+    text.chars().map(|c| if c.is_alphanumeric() { '*' } else { c }).collect()
 }
 
 fn mask(text: &str) -> String {
@@ -97,7 +154,7 @@ fn push_token(out: &mut String, token: &str) {
         || (token.len() >= TOKEN_FROM && !token.contains(['.', '_', '-']))
         || token.chars().any(|c| !c.is_ascii() && c.is_alphanumeric());
     if looks_like_a_value {
-        out.extend(token.chars().map(|c| if c.is_alphanumeric() { '*' } else { c }));
+        out.push_str(&hide(token));
     } else {
         out.push_str(token);
     }
@@ -105,7 +162,7 @@ fn push_token(out: &mut String, token: &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::Values;
+    use super::{Known, Values};
 
     #[test]
     fn a_value_keeps_its_shape_and_the_ends_of_a_long_one() {
@@ -117,14 +174,22 @@ mod tests {
 
     #[test]
     fn values_beside_a_value_are_masked_and_names_are_not() {
-        let masked =
-            Values::Redacted.context("{\"android_id\":\"9774d56d682e549c\",\"mail\":\"a@b.c\",\"n\":\"张三\"}");
+        let masked = Values::Redacted
+            .context(&Known::default(), "{\"android_id\":\"9774d56d682e549c\",\"mail\":\"a@b.c\",\"n\":\"张三\"}");
         assert_eq!(masked, "{\"android_id\":\"****************\",\"mail\":\"*@*.*\",\"n\":\"**\"}");
     }
 
     #[test]
+    fn a_value_that_was_found_is_masked_wherever_it_stands() {
+        let known = Known::of(["zhangsan", "no"].into_iter());
+        let masked = Values::Redacted.context(&known, "{\"nick\":\"ZhangSan\",\"login\":\"zhangsan_x\",\"ok\":\"no\"}");
+        assert_eq!(masked, "{\"nick\":\"********\",\"login\":\"********_x\",\"ok\":\"no\"}");
+        assert_eq!(Values::Redacted.target(&known, "/u/zhangsan/home"), "/u/********/home");
+    }
+
+    #[test]
     fn query_values_of_a_target_are_masked() {
-        let masked = Values::Redacted.target("/v1/device/861536030196001?imei=1&x=&y");
+        let masked = Values::Redacted.target(&Known::default(), "/v1/device/861536030196001?imei=1&x=&y");
         assert_eq!(masked, "/v1/device/***************?imei=***&x=&y");
     }
 }

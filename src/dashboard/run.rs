@@ -2,6 +2,7 @@
 //! at most [`FRAMES_PER_SECOND`] times a second and only when something changed. The one place with a clock.
 
 use super::feed::Feed;
+use super::input::Input;
 use super::keys::Key;
 use super::message::{Effect, Message};
 use super::redact::Values;
@@ -10,7 +11,7 @@ use super::terminal::Screen;
 use super::theme::{Colour, Theme};
 use super::update::update;
 use super::view;
-use crossterm::event::{self, Event};
+use crossterm::event::Event;
 use std::io;
 use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::{Duration, Instant};
@@ -47,12 +48,12 @@ pub fn run(feed: Receiver<Feed>, options: DashboardOptions) -> io::Result<()> {
     let theme = if colourless { Theme::plain() } else { Theme::coloured() };
     let mut state = State::new(options.values, theme, options.intro);
     let mut screen = Screen::enter()?;
-    let ended = watch(&mut screen, &mut state, &feed);
+    let ended = Input::start().and_then(|input| watch(&mut screen, &input, &mut state, &feed));
     let left = screen.leave();
     ended.and(left)
 }
 
-fn watch(screen: &mut Screen, state: &mut State, feed: &Receiver<Feed>) -> io::Result<()> {
+fn watch(screen: &mut Screen, input: &Input, state: &mut State, feed: &Receiver<Feed>) -> io::Result<()> {
     let size = screen.terminal.size()?;
     update(state, Message::Resize(size.width, size.height));
     let (mut dirty, mut drained) = (true, Drained::default());
@@ -80,20 +81,16 @@ fn watch(screen: &mut Screen, state: &mut State, feed: &Receiver<Feed>) -> io::R
             (false, true) => until_frame,
             (false, false) => FRAME,
         };
-        if !event::poll(wait)? {
-            continue;
-        }
         // Keys that came together are taken together, so that a held key does not lag behind.
-        loop {
-            for effect in take_event(state, &event::read()?) {
+        let mut next = input.next(wait)?;
+        while let Some(event) = next {
+            for effect in take_event(state, &event) {
                 match effect {
                     Effect::Redraw => dirty = true,
                     Effect::Quit => return Ok(()),
                 }
             }
-            if !event::poll(Duration::ZERO)? {
-                break;
-            }
+            next = input.next(Duration::ZERO)?;
         }
     }
 }

@@ -4,7 +4,7 @@
 use super::feed::ExchangeSummary;
 use super::matrix::{CellMark, Matrix};
 use super::proof::Proof;
-use super::redact::Values;
+use super::redact::{Known, Values};
 use super::theme::Theme;
 use super::view::SCREENS;
 use crate::model::{ExchangeId, Report};
@@ -131,6 +131,8 @@ pub(crate) struct State {
     pub(crate) matrix: Matrix,
     /// The data flows that were observed in an exchange, as far as the report keeps the evidence.
     pub(crate) flows_of: BTreeMap<ExchangeId, Vec<usize>>,
+    /// The values of that evidence, to be hidden wherever they stand.
+    pub(crate) known: Known,
     /// The newest exchanges.
     pub(crate) window: Window,
     /// How far the input has been read.
@@ -160,6 +162,7 @@ impl State {
             report: Arc::default(),
             matrix: Matrix::default(),
             flows_of: BTreeMap::new(),
+            known: Known::default(),
             window: Window::default(),
             phase: Phase::Reading { bytes: 0, total: 0 },
             screen: 0,
@@ -185,7 +188,22 @@ impl State {
                 }
             }
         }
+        let observed = report.data_flows.iter().flat_map(|judged| &judged.flow.evidence);
+        let observed = observed.flat_map(|seen| [seen.value.as_str(), seen.excerpt.matched.as_str()]);
+        let proved = report.findings.iter().flat_map(|finding| &finding.evidence);
+        let proved = proved.flat_map(|evidence| [evidence.value.as_str(), evidence.excerpt.matched.as_str()]);
+        self.known = Known::of(observed.chain(proved));
         self.report = report;
+    }
+
+    /// Captured text as it may be shown.
+    pub(crate) fn context(&self, text: &str) -> String {
+        self.values.context(&self.known, text)
+    }
+
+    /// A request target as it may be shown.
+    pub(crate) fn target(&self, target: &str) -> String {
+        self.values.target(&self.known, target)
     }
 
     /// Exchanges seen, by whichever of report and feed is ahead.

@@ -145,7 +145,7 @@ pub(crate) fn report() -> Report {
     let unknown = party("tracker-with-a-long-name.example.net", "tracker-with-a-long-name.example.net", Role::Unknown);
     let platform = party("google", "Google", Role::Platform);
     let declared = |phrase| vec![quote(phrase, Polarity::Positive)];
-    let data_flows = vec![
+    let mut data_flows = vec![
         judged("android_id", &own, Some(Verdict::Clear), 42, declared("Android ID")),
         judged("imei", &push, Some(Verdict::Vague), 12_345, declared("设备信息")),
         judged("imei", &unknown, Some(Verdict::Omitted), 3, Vec::new()),
@@ -154,6 +154,7 @@ pub(crate) fn report() -> Report {
         judged("precise_location", &platform, Some(Verdict::Unreadable), 0, Vec::new()),
         judged("bluetooth_information", &platform, None, 2, Vec::new()),
     ];
+    data_flows[0].flow.evidence[1].value = "zhangsan".to_owned();
     let findings = vec![
         finding("00000000000000a1", Severity::High, &data_flows[2]),
         finding("00000000000000a2", Severity::Medium, &data_flows[3]),
@@ -206,7 +207,7 @@ pub(crate) fn exchange(flow: u64) -> ExchangeSummary {
         request: Some(("POST".to_owned(), "/v3/report/设备?imei=861536030196001&os=android".to_owned())),
         status: Some(if flow.is_multiple_of(3) { 404 } else { 200 }),
         headers: "Host: push.jiguang.example.com\nUser-Agent: okhttp/4.9\nX-Id: 861536030196001\n".to_owned(),
-        body: "{\"name\":\"张三\",\"a\":\"\x1b]0;x\x07\"}".to_owned(),
+        body: "{\"name\":\"张三\",\"nick\":\"zhangsan\",\"a\":\"\x1b]0;x\x07\"}".to_owned(),
         body_kind: "application/json, gzip".to_owned(),
         request_bytes: 1_234,
         response_bytes: 56,

@@ -79,7 +79,7 @@ fn cell(state: &State, row: usize, column: usize) -> (String, Style) {
         },
         2 => (request.map_or("-", |(method, _)| method).to_owned(), theme.text()),
         3 => (exchange.host.clone(), theme.text()),
-        4 => (request.map_or_else(|| "-".to_owned(), |(_, target)| state.values.target(target)), theme.text()),
+        4 => (request.map_or_else(|| "-".to_owned(), |(_, target)| state.target(target)), theme.text()),
         5 => match exchange.status {
             Some(status) if status >= 400 => (status.to_string(), theme.alarm()),
             Some(status) => (status.to_string(), theme.text()),
@@ -119,7 +119,7 @@ fn details(state: &State, row: usize) -> Vec<Piece> {
         pieces.push(text::piece(&format!("\nholds {}", types.join(", ")), theme.title()));
     }
     if let Some((method, target)) = &exchange.request {
-        pieces.push(text::piece(&format!("\n{method} {}", state.values.target(target)), theme.text()));
+        pieces.push(text::piece(&format!("\n{method} {}", state.target(target)), theme.text()));
     }
     pieces
 }

@@ -69,7 +69,7 @@ impl Facts<'_> {
 
     fn push_request(&mut self, summary: &ExchangeSummary) {
         if let Some((method, target)) = &summary.request {
-            self.push_raw("request", &format!("{method} {}", self.state.values.target(target)));
+            self.push_raw("request", &format!("{method} {}", self.state.target(target)));
         }
     }
 
@@ -80,9 +80,9 @@ impl Facts<'_> {
         self.push("where", &place(exhibit.location));
         let bytes = vec![
             piece(&text::pad("bytes", NAME_WIDTH), self.theme.muted()),
-            piece(&values.context(&excerpt.before), self.theme.muted()),
+            piece(&self.state.context(&excerpt.before), self.theme.muted()),
             piece(&values.value(&excerpt.matched), self.theme.highlight()),
-            piece(&values.context(&excerpt.after), self.theme.muted()),
+            piece(&self.state.context(&excerpt.after), self.theme.muted()),
         ];
         self.paragraphs.push(Paragraph { hang: NAME_WIDTH, breaks: Breaks::Anywhere, pieces: bytes });
         self.push_chain(exhibit);
@@ -113,7 +113,6 @@ impl Facts<'_> {
 
     /// The exchange itself; its first facts only where no exhibit told them.
     fn push_exchange(&mut self, summary: &ExchangeSummary, alone: bool) {
-        let values = self.state.values;
         if alone {
             self.push_raw("host", &summary.host);
             self.push_request(summary);
@@ -138,13 +137,13 @@ impl Facts<'_> {
         for line in summary.headers.lines() {
             let (name, value) = line.split_once(": ").unwrap_or((line, ""));
             let name = piece(&format!("{}: ", text::visible(name)), self.theme.muted());
-            let value = piece(&text::visible(&values.context(value)), self.theme.text());
+            let value = piece(&text::visible(&self.state.context(value)), self.theme.text());
             self.paragraphs.push(Paragraph { hang: 2, breaks: Breaks::Anywhere, pieces: vec![name, value] });
         }
         if summary.request_bytes > 0 {
             let kind = if summary.body_kind.is_empty() { "no type given" } else { &summary.body_kind };
             self.heading(&format!("body, {} bytes, {kind}", summary.request_bytes));
-            let body = vec![piece(&values.context(&summary.body), self.theme.text())];
+            let body = vec![piece(&self.state.context(&summary.body), self.theme.text())];
             self.paragraphs.push(Paragraph { hang: 0, breaks: Breaks::Anywhere, pieces: body });
         }
     }
