@@ -1,21 +1,26 @@
-//! A URL in a value (a referrer, a landing page, an endpoint): the pairs of its query and fragment.
+//! A URL in a value (a referrer, a landing page, an endpoint): the pairs of its query and fragment, and its path
+//! with escapes undone.
 
 use super::shape::Input;
 use super::walker::Walker;
-use super::{Decoder, Probe, form};
+use super::{Decoder, Probe, form, percent};
+use std::borrow::Cow;
 use std::ops::Range;
 
 pub(super) struct Url;
 
 impl Decoder for Url {
     fn probe(&self, input: &Input<'_>) -> Probe {
-        if input.shape.pair() && query(input.bytes()).is_some() { Probe::Unsure } else { Probe::No }
+        if input.shape.pair() && query(input.bytes()).is_some() { Probe::Certain } else { Probe::No }
     }
 
     fn decode(&self, input: &Input<'_>, walker: &mut Walker<'_>) {
         let Some(range) = query(input.bytes()) else { return };
         walker.step("url", |walker| {
             let bytes = input.bytes();
+            if let Cow::Owned(head) = percent::undo(&bytes[..range.start]) {
+                walker.step("percent", |walker| walker.leaf(input.doc, 0..range.start, &head, None));
+            }
             let fragment = memchr::memchr(b'#', &bytes[range.clone()]).map(|found| range.start + found);
             form::pairs(input.doc, range.start..fragment.unwrap_or(range.end), walker);
             if let Some(fragment) = fragment {

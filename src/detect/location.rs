@@ -180,12 +180,16 @@ impl Locations {
         let decimals = lat.decimals.max(lon.decimals);
         let keyed = lat.axis.is_some() && lon.axis.is_some();
         let rounding = FIRST_DECIMAL * 10f64.powi(1 - i32::try_from(decimals).unwrap_or(1));
-        let near = self
+        let mut near = self
             .places
             .iter()
             .map(|(place, point_in, system)| (distance(point, *point_in) - place.radius_m - rounding, system))
-            .filter(|&(over, _)| over <= 0.0 && (decimals > 1 || keyed))
-            .min_by(|a, b| a.0.total_cmp(&b.0));
+            .filter(|&(over, _)| over <= 0.0 && (decimals > 1 || keyed));
+        // Few decimals can't tell one system from another.
+        let near = match decimals {
+            PRECISE_DECIMALS.. => near.min_by(|a, b| a.0.total_cmp(&b.0)),
+            _ => near.next(),
+        };
         let mut hit = first.hit.clone();
         let precision = if decimals >= PRECISE_DECIMALS { "precise_location" } else { "coarse_location" };
         hit.data_type = DataType::new(precision);

@@ -11,6 +11,9 @@ use std::cmp::Reverse;
 use std::ops::Range;
 use std::sync::Arc;
 
+/// Most hits that are weighed against each other.
+const HITS_MAX: usize = OBSERVATIONS_MAX * 4;
+
 /// What observations say of the exchange they are from.
 #[derive(Debug, Clone)]
 pub struct Origin {
@@ -75,7 +78,7 @@ impl State {
             if hit.rank() > self.hits[at].rank() {
                 self.hits[at] = hit;
             }
-        } else if self.hits.len() >= OBSERVATIONS_MAX {
+        } else if self.hits.len() >= HITS_MAX {
             self.over = true;
         } else {
             self.by_key.insert(key, self.hits.len());
@@ -90,6 +93,9 @@ impl State {
 
     /// The hits that say something the others don't.
     fn weigh(&mut self) -> Vec<Hit> {
+        if self.hits.is_empty() {
+            return Vec::new();
+        }
         let hits = std::mem::take(&mut self.hits);
         self.by_key.clear();
         let mut inner = FxHashSet::default();
@@ -171,12 +177,11 @@ impl<'d> Scan<'d> {
         }
         self.state.known.clear();
         self.state.numbers.clear();
-        if std::mem::take(&mut self.state.over) {
+        let mut hits = self.state.weigh();
+        if std::mem::take(&mut self.state.over) || hits.len() > OBSERVATIONS_MAX {
             let flow = Some(origin.exchange.flow);
             weirds.push(Weird { layer: Layer::Detect, flow, reason: "observations over the cap left out" });
-        }
-        if self.state.hits.is_empty() {
-            return Vec::new();
+            hits.truncate(OBSERVATIONS_MAX);
         }
         let observe = |hit: Hit| Observation {
             exchange: origin.exchange,
@@ -193,7 +198,7 @@ impl<'d> Scan<'d> {
             cleartext: origin.cleartext,
             excerpt: hit.excerpt,
         };
-        self.state.weigh().into_iter().map(observe).collect()
+        hits.into_iter().map(observe).collect()
     }
 }
 
