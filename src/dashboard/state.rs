@@ -2,6 +2,7 @@
 //! Changed by `update` alone; it knows no terminal and no clock.
 
 use super::feed::ExchangeSummary;
+use super::keys::{self, Scope};
 use super::matrix::{CellMark, Matrix};
 use super::proof::Proof;
 use super::redact::{Known, Values};
@@ -209,6 +210,16 @@ impl State {
     /// Exchanges seen, by whichever of report and feed is ahead.
     pub(crate) fn exchanges(&self) -> u64 {
         self.report.exchanges.max(self.window.seen)
+    }
+
+    /// The scopes whose keys hold now.
+    pub(crate) fn scopes(&self) -> &'static [Scope] {
+        match self.overlay {
+            Some(Overlay::Proof(_)) => keys::IN_PROOF,
+            Some(Overlay::Help(_) | Overlay::Intro(_)) => keys::IN_READING,
+            None if SCREENS[self.screen].columns(self) > 0 => keys::ON_COLUMNS,
+            None => keys::ON_SCREEN,
+        }
     }
 
     /// The cursor of the screen in view.

@@ -2,23 +2,23 @@
 //! or a file. What it cannot do itself it asks for as effects.
 
 use super::feed::Feed;
-use super::keys::{self, Action, Key, Scope};
+use super::keys::{self, Action, Key};
 use super::layout;
 use super::message::{Effect, Message};
 use super::proof::{Case, Pane, Proof};
 use super::redact::Values;
 use super::state::{Cursor, NOTICE_TICKS, Notice, Overlay, Phase, State};
-use super::view::{self, SCREENS};
+use super::view::{self, SCREENS, Screen};
 use crate::model::Report;
 use ratatui::layout::Rect;
 use std::sync::Arc;
 
 /// Takes one message in.
 pub(crate) fn update(state: &mut State, message: Message) -> Vec<Effect> {
-    // A flood of exchanges must not wrap the text of an open proof again and again.
-    let text_moves = !matches!(message, Message::Feed(Feed::Exchange(_) | Feed::Progress { .. }));
+    // A flood of exchanges moves nothing but their list, and must not lay out all else again and again.
+    let flood = matches!(message, Message::Feed(Feed::Exchange(_) | Feed::Progress { .. }));
     let effects = match message {
-        Message::Key(key) => match keys::action(key, scopes(state)) {
+        Message::Key(key) => match keys::action(key, state.scopes()) {
             Some(action) => act(state, action, key),
             None => return Vec::new(),
         },
@@ -33,22 +33,12 @@ pub(crate) fn update(state: &mut State, message: Message) -> Vec<Effect> {
         }
     };
     if !effects.is_empty() {
-        fit_cursors(state);
-        if text_moves {
+        fit_cursors(state, |screen| !flood || screen.rolls());
+        if !flood {
             fit_overlay(state);
         }
     }
     effects
-}
-
-/// The scopes whose keys hold now.
-pub(crate) fn scopes(state: &State) -> &'static [Scope] {
-    match state.overlay {
-        Some(Overlay::Proof(_)) => keys::IN_PROOF,
-        Some(Overlay::Help(_) | Overlay::Intro(_)) => keys::IN_READING,
-        None if SCREENS[state.screen].columns(state) > 0 => keys::ON_COLUMNS,
-        None => keys::ON_SCREEN,
-    }
 }
 
 fn tick(state: &mut State) -> Vec<Effect> {
@@ -236,9 +226,9 @@ fn area(state: &State) -> Rect {
 }
 
 /// Brings every selection back to where there is something, and into view.
-fn fit_cursors(state: &mut State) {
+fn fit_cursors(state: &mut State, concerns: impl Fn(&dyn Screen) -> bool) {
     let body = layout::chrome(area(state)).body;
-    for (at, screen) in SCREENS.iter().enumerate() {
+    for (at, screen) in SCREENS.iter().enumerate().filter(|(_, screen)| concerns(**screen)) {
         let mut cursor = state.cursors[at];
         cursor.fit(screen.rows(state), screen.height(body));
         screen.fit_columns(state, &mut cursor, body);

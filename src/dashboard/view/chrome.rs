@@ -6,7 +6,6 @@ use crate::dashboard::keys;
 use crate::dashboard::redact::Values;
 use crate::dashboard::state::{Phase, State};
 use crate::dashboard::text;
-use crate::dashboard::update::scopes;
 use crate::model::{PolicyUsed, Severity};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
@@ -137,7 +136,7 @@ pub(super) fn draw_footer(state: &State, area: Rect, buffer: &mut Buffer) {
     let can_open = SCREENS[state.screen].open(state).is_some();
     let useful =
         |binding: &&keys::Binding| !binding.hint.is_empty() && (binding.action != keys::Action::Open || can_open);
-    for binding in keys::bindings(scopes(state)).filter(useful) {
+    for binding in keys::bindings(state.scopes()).filter(useful) {
         let needed = text::width(binding.hint);
         if used + needed > usize::from(area.width) {
             continue;
