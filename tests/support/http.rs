@@ -119,8 +119,5 @@ pub(crate) fn over_tls(
 fn with_host<'a>(host: &'a str, headers: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
     let mut all = vec![("Host", host)];
     all.extend(headers);
-    if !headers.iter().any(|(name, _)| *name == "User-Agent") {
-        all.push(("User-Agent", "okhttp/4.11.0"));
-    }
     all
 }

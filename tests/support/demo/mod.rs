@@ -80,11 +80,7 @@ fn before_consent(scene: &mut Scene) {
             ),
             turn(get(static_host, "/icon/bike.webp", &[]), image(9)),
             turn(
-                message(
-                    "HEAD /font/lvtu.woff2 HTTP/1.1",
-                    &[("Host", static_host), ("User-Agent", "okhttp/4.11.0")],
-                    None,
-                ),
+                message("HEAD /font/lvtu.woff2 HTTP/1.1", &[("Host", static_host)], None),
                 b"HTTP/1.1 200 OK\r\nContent-Type: font/woff2\r\nContent-Length: 48211\r\n\r\n".to_vec(),
             ),
         ],

@@ -81,8 +81,8 @@ fn statistics(scene: &mut Scene) {
 /// The telephone number as the alias of a push token.
 fn push_alias(scene: &mut Scene) {
     let host = "c-hzgt2.getui.com";
-    let token = format!("cid=4e1fd0b7c2&oaid={OAID}");
-    let alias = format!("cid=4e1fd0b7c2&alias={PHONE}&action=bind");
+    let token = format!("clientid=4e1fd0b7c2&oaid={OAID}");
+    let alias = format!("clientid=4e1fd0b7c2&alias={PHONE}&action=bind");
     scene.tls(
         14_500,
         host,
@@ -137,9 +137,8 @@ fn crash_reports(scene: &mut Scene) {
 /// Two receivers the policy does not know: an advertising network of no known name, and a statistics SDK.
 fn undeclared(scene: &mut Scene) {
     let host = "bid.adflux.example";
-    let bid = format!(
-        r#"{{"id":"b-71","imp":[{{"w":640,"h":100}}],"device":{{"os":"android","oaid":"{OAID}","dpid":"{ANDROID_ID}"}}}}"#
-    );
+    let bid =
+        format!(r#"{{"id":"b-71","imp":[{{"w":640,"h":100}}],"device":{{"oaid":"{OAID}","dpid":"{ANDROID_ID}"}}}}"#);
     scene.tls(
         26_000,
         host,
@@ -154,11 +153,12 @@ fn undeclared(scene: &mut Scene) {
     );
     let host = "imp.adflux.example";
     let (lat, lon) = PLACE;
+    let agent = format!("Dalvik/2.1.0 (Linux; U; Android 13; {MODEL} Build/TP1A.220905.001)");
     scene.clear(
         27_000,
         host,
         vec![
-            turn(get(host, &format!("/i?b=b-71&geo={lat:.5},{lon:.5}"), &[]), no_content()),
+            turn(get(host, &format!("/i?b=b-71&geo={lat:.5},{lon:.5}"), &[("User-Agent", &agent)]), no_content()),
             turn(get(host, "/c?b=b-71", &[]), no_content()),
         ],
     );
