@@ -16,7 +16,14 @@ pub(super) enum AeadKey {
     /// A cipher the library has as a whole.
     Whole(aead::LessSafeKey),
     /// AES-CCM, put together from counter mode and CBC-MAC (RFC 3610 with L = 3).
-    Ccm { counter: DecryptingKey, mac: EncryptingKey, tag_len: usize },
+    Ccm(Box<CcmKey>),
+}
+
+/// A key of AES-CCM.
+pub(super) struct CcmKey {
+    counter: DecryptingKey,
+    mac: EncryptingKey,
+    tag_len: usize,
 }
 
 /// Bytes of the key of a cipher; none where it is no authenticated one.
@@ -39,21 +46,21 @@ impl AeadKey {
             Bulk::Aes128Ccm(tag_len) | Bulk::Aes256Ccm(tag_len) => {
                 let algorithm = if matches!(bulk, Bulk::Aes128Ccm(_)) { &AES_128 } else { &AES_256 };
                 let unbound = || UnboundCipherKey::new(algorithm, key).ok();
-                Some(Self::Ccm {
+                Some(Self::Ccm(Box::new(CcmKey {
                     counter: DecryptingKey::ctr(unbound()?).ok()?,
                     mac: EncryptingKey::cbc(unbound()?).ok()?,
                     tag_len: usize::from(tag_len),
-                })
+                })))
             }
             _ => None,
         }
     }
 
     /// Bytes of the tag after the ciphertext.
-    pub(super) const fn tag_len(&self) -> usize {
+    pub(super) fn tag_len(&self) -> usize {
         match self {
             Self::Whole(_) => 16,
-            Self::Ccm { tag_len, .. } => *tag_len,
+            Self::Ccm(key) => key.tag_len,
         }
     }
 
@@ -66,7 +73,8 @@ impl AeadKey {
                 let nonce = aead::Nonce::assume_unique_for_key(nonce);
                 key.open_separate_gather(nonce, aead::Aad::from(aad), text, tag, out).ok()?;
             }
-            Self::Ccm { counter, mac, tag_len } => {
+            Self::Ccm(key) => {
+                let CcmKey { counter, mac, tag_len } = &**key;
                 out.copy_from_slice(text);
                 counter.decrypt(out, counter_block(nonce, 1)).ok()?;
                 let mut expected = ccm_mac(mac, nonce, aad, out, *tag_len)?;

@@ -52,9 +52,9 @@ enum Kind {
     /// TLS 1.2 ChaCha20-Poly1305: the nonce is made as in TLS 1.3.
     Implicit12 { key: AeadKey, iv: [u8; NONCE_LEN] },
     /// TLS 1.0 to 1.2 in CBC mode.
-    Cbc(CbcKey),
+    Cbc(Box<CbcKey>),
     /// TLS 1.0 to 1.2 with RC4 or no cipher.
-    Stream(StreamKey),
+    Stream(Box<StreamKey>),
 }
 
 /// The keys of one direction and epoch.
@@ -101,10 +101,10 @@ impl Opener {
         let kind = match suite.bulk {
             Bulk::Chacha20Poly1305 => Kind::Implicit12 { key: AeadKey::new(suite.bulk, key)?, iv: iv.try_into().ok()? },
             _ if aead => Kind::Explicit12 { key: AeadKey::new(suite.bulk, key)?, salt: iv.try_into().ok()? },
-            _ if !cbc => Kind::Stream(StreamKey::new(key, suite.hash, mac_key)),
+            _ if !cbc => Kind::Stream(Box::new(StreamKey::new(key, suite.hash, mac_key))),
             _ => {
                 let vector = iv.first_chunk().map_or(Vector::Explicit, |first| Vector::Chained(*first));
-                Kind::Cbc(CbcKey::new(suite.bulk, key, (suite.hash, mac_key), session.order, vector)?)
+                Kind::Cbc(Box::new(CbcKey::new(suite.bulk, key, (suite.hash, mac_key), session.order, vector)?))
             }
         };
         Some(Self { suite, source, kind })

@@ -10,7 +10,7 @@ pub(super) enum MacKey {
     /// HMAC with MD5.
     Md5(Vec<u8>),
     /// HMAC with another hash.
-    Other(hmac::Key),
+    Other(Box<hmac::Key>),
 }
 
 impl MacKey {
@@ -22,7 +22,7 @@ impl MacKey {
             Hash::Sha256 => hmac::HMAC_SHA256,
             Hash::Sha384 => hmac::HMAC_SHA384,
         };
-        Self::Other(hmac::Key::new(algorithm, key))
+        Self::Other(Box::new(hmac::Key::new(algorithm, key)))
     }
 
     /// Bytes of a tag.

@@ -324,6 +324,19 @@ fn wrong_keys_are_told() {
 }
 
 #[test]
+fn a_record_cut_at_the_end_is_told() {
+    let (ends, wire) = &CONVERSATIONS[0];
+    let mut cut = wire.clone();
+    cut.flights.truncate(cut.flights.len() - 1);
+    let (_, last) = cut.flights.last_mut().expect("a flight");
+    last.truncate(last.len() - 1);
+    let (session, heard) = listen(&cut, ends.keys(), &[1400]);
+    assert_eq!((session.readable(), session.opaque_reason()), (true, Some(OpaqueReason::Truncated)));
+    assert_eq!(heard.weirds, ["the stream ends within a TLS record"]);
+    assert!(heard.opaque_bytes > 0);
+}
+
+#[test]
 fn the_right_one_of_contradicting_secrets_is_used() {
     let (ends, wire) = &CONVERSATIONS[1];
     let right = ends.log_text();

@@ -81,6 +81,8 @@ pub struct TlsSession {
     client_direction: Direction,
     sides: [Side; 2],
     opaque: Option<OpaqueReason>,
+    /// Encrypted bytes are missing.
+    truncated: bool,
     readable: bool,
     budget: u64,
     reported: Vec<&'static str>,
@@ -111,6 +113,7 @@ impl TlsSession {
             client_direction: Direction::ToServer,
             sides: [Side::new(), Side::new()],
             opaque: None,
+            truncated: false,
             readable: false,
             budget: TRIAL_BYTES_MAX,
             reported: Vec::new(),
@@ -129,10 +132,10 @@ impl TlsSession {
         self.readable
     }
 
-    /// Why encrypted records stayed closed, if some did.
+    /// Why encrypted records stayed closed, if some did; also told where others were opened.
     #[must_use]
-    pub const fn opaque_reason(&self) -> Option<OpaqueReason> {
-        self.opaque
+    pub fn opaque_reason(&self) -> Option<OpaqueReason> {
+        self.opaque.or(self.truncated.then_some(OpaqueReason::Truncated))
     }
 
     /// Takes the next ciphertext of a direction.
@@ -167,6 +170,7 @@ impl TlsSession {
         };
         if !clear {
             out.opaque_bytes += (HEADER_LEN + part.len()) as u64;
+            self.truncated = true;
             self.weird(out, "the stream ends within a TLS record");
         } else if header.kind == content::HANDSHAKE && self.client.is_none() {
             self.handshake_cut_in_record(direction, handshake, part, out);
@@ -222,6 +226,7 @@ impl TlsSession {
             Loss::Within(header) if hole_before.is_none() => self.lose_record(direction, header),
             Loss::Within(_) | Loss::Across => self.side(direction).hole = Some(hole_before.unwrap_or(start)),
         }
+        self.truncated |= !matches!(self.side(direction).protection, Protection::Clear { .. });
         self.weird(out, "bytes of a TLS stream are missing");
     }
 
