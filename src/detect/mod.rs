@@ -54,7 +54,7 @@ const DETECTORS: &[Build] = &[keys::build, known::build, location::build, patter
 
 /// Everything looked for, ready to be shared by threads.
 pub struct Detector {
-    detectors: Vec<Box<dyn Detect>>,
+    detectors: Arc<[Box<dyn Detect>]>,
     warnings: Vec<String>,
 }
 
@@ -82,8 +82,8 @@ impl Detector {
 
     /// A worker's own state; it serves one exchange after the other.
     #[must_use]
-    pub fn scan(&self) -> Scan<'_> {
-        Scan::new(&self.detectors)
+    pub fn scan(&self) -> Scan {
+        Scan::new(Arc::clone(&self.detectors))
     }
 }
 

@@ -146,25 +146,25 @@ fn ancestors(location: &Location, mut tell: impl FnMut(&str, &str)) {
 }
 
 /// A worker's search through one exchange after the other.
-pub struct Scan<'d> {
-    detectors: &'d [Box<dyn Detect>],
+pub struct Scan {
+    detectors: Arc<[Box<dyn Detect>]>,
     state: State,
 }
 
-impl std::fmt::Debug for Scan<'_> {
+impl std::fmt::Debug for Scan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Scan").field("hits", &self.state.hits.len()).finish_non_exhaustive()
     }
 }
 
-impl<'d> Scan<'d> {
-    pub(super) fn new(detectors: &'d [Box<dyn Detect>]) -> Self {
+impl Scan {
+    pub(super) fn new(detectors: Arc<[Box<dyn Detect>]>) -> Self {
         Self { detectors, state: State::default() }
     }
 
     /// Looks at a field of the current exchange.
     pub fn field(&mut self, field: &Field<'_>) {
-        for detector in self.detectors {
+        for detector in self.detectors.iter() {
             detector.field(field, &mut self.state);
         }
     }
@@ -172,7 +172,7 @@ impl<'d> Scan<'d> {
     /// Ends the current exchange: what was found in the fields since the last call. Reaching a cap is added to
     /// `weirds`.
     pub fn finish(&mut self, origin: &Origin, weirds: &mut Vec<Weird>) -> Vec<Observation> {
-        for detector in self.detectors {
+        for detector in self.detectors.iter() {
             detector.finish(&mut self.state);
         }
         self.state.known.clear();

@@ -56,7 +56,7 @@ struct Entry {
 }
 
 /// All secrets known, by client random.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct KeyLog {
     first: HashMap<[u8; 32], u32>,
     entries: Vec<Entry>,
