@@ -68,7 +68,8 @@ pub enum CaptureError {
 }
 
 enum Bytes {
-    Mapped(Arc<Mmap>),
+    /// All of it is at hand.
+    Mapped(Segment),
     Stream(Box<dyn Read + Send>),
 }
 
@@ -94,11 +95,11 @@ enum Secrets {
 }
 
 impl Capture {
-    /// Opens an input; frames will be numbered from `first_frame`.
+    /// Opens an input.
     ///
     /// # Errors
     /// [`CaptureError`] if it can't be opened, is empty, or does not begin as a capture.
-    pub fn open(input: &Input, first_frame: u64) -> Result<Self, CaptureError> {
+    pub fn open(input: &Input) -> Result<Self, CaptureError> {
         let name = input.name();
         let io_error = |source| CaptureError::Io { name: name.clone(), source };
         let bytes = match input {
@@ -111,13 +112,25 @@ impl Capture {
             }
             Input::Stdin => open_stdin().map_err(io_error)?,
         };
+        Self::over(name, bytes)
+    }
+
+    /// A capture that is in memory already, shown under `name`.
+    ///
+    /// # Errors
+    /// [`CaptureError`] if it is empty or does not begin as a capture.
+    pub fn from_memory(name: &str, bytes: Segment) -> Result<Self, CaptureError> {
+        Self::over(name.to_owned(), Bytes::Mapped(bytes))
+    }
+
+    fn over(name: String, bytes: Bytes) -> Result<Self, CaptureError> {
         let mut capture = Self {
-            name: name.clone(),
+            name,
             bytes,
             format: Format::new(),
             offset: 0,
             rest: Vec::new(),
-            frames: first_frame.saturating_sub(1),
+            frames: 0,
             secrets: Secrets::Yield,
             done: false,
         };
@@ -141,15 +154,14 @@ impl Capture {
     #[must_use]
     pub fn size(&self) -> Option<u64> {
         match &self.bytes {
-            Bytes::Mapped(map) => Some(map.len() as u64),
+            Bytes::Mapped(map) => Some((**map).as_ref().len() as u64),
             Bytes::Stream(_) => None,
         }
     }
 
-    /// Frames read so far (counting those of the inputs before).
-    #[must_use]
-    pub fn frames(&self) -> u64 {
-        self.frames
+    /// Numbers the frames to come as if `frames` had been read before them.
+    pub fn number_after(&mut self, frames: u64) {
+        self.frames = frames;
     }
 
     /// Whether all frames are at hand at once, so that [`Capture::secrets`] can look ahead.
@@ -166,7 +178,7 @@ impl Capture {
         if !self.format.is_pcapng() {
             return found;
         }
-        let map = Arc::clone(map);
+        let map = (**map).as_ref();
         let mut format = Format::new();
         let mut at = 0usize;
         while let Ok(step) = format.step(&map[at..], at as u64) {
@@ -194,7 +206,7 @@ impl Capture {
         match &self.bytes {
             Bytes::Mapped(map) => {
                 let map = Arc::clone(map);
-                Ok(self.next_mapped(&map))
+                Ok(self.next_mapped(map))
             }
             Bytes::Stream(_) => self.next_streamed(),
         }
@@ -204,7 +216,7 @@ impl Capture {
     fn begin(&mut self) -> Result<(), CaptureError> {
         loop {
             let have = match &self.bytes {
-                Bytes::Mapped(map) => map.as_ref().as_ref(),
+                Bytes::Mapped(map) => (**map).as_ref(),
                 Bytes::Stream(_) => self.rest.as_slice(),
             };
             let short = have.len();
@@ -269,12 +281,12 @@ impl Capture {
         }
     }
 
-    fn next_mapped(&mut self, map: &Arc<Mmap>) -> Option<CaptureItem> {
-        let segment: Segment = Arc::clone(map) as Segment;
+    fn next_mapped(&mut self, segment: Segment) -> Option<CaptureItem> {
+        let bytes = (*segment).as_ref();
+        let size = bytes.len();
         let mut frames = Vec::new();
-        let base = 0;
-        let end = self.take(map, base, &mut frames);
-        self.finish_batch(segment, frames, end, map.len())
+        let end = self.take(bytes, 0, &mut frames);
+        self.finish_batch(segment, frames, end, size)
     }
 
     fn next_streamed(&mut self) -> Result<Option<CaptureItem>, CaptureError> {
