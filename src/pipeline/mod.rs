@@ -1,1 +1,95 @@
-//! (being written)
+//! Composes the stages: frames in, events out, in the order of the capture whatever the number of threads.
+//!
+//! [`Pipeline`] is the engine without threads: feed it frames and key logs, take its events. [`run`] does the same for
+//! batches with the flows spread over worker threads. Both give the same events, byte for byte. [`Ledger`] adds the
+//! events up. No file, socket or clock is touched here.
+
+mod collected;
+mod connection;
+mod event;
+mod intake;
+mod ledger;
+mod observe;
+mod parallel;
+mod shard;
+mod udp;
+
+pub use event::{Event, FlowSummary};
+pub use ledger::{DATA_FLOWS_MAX, HOSTS_MAX, Ledger, NAMES_MAX};
+pub use parallel::{Feed, Pace, run};
+pub use shard::Renderer;
+
+use crate::detect::Detector;
+use crate::model::{Frame, KeySource};
+use crate::tls::KeyLog;
+use intake::Intake;
+use observe::Observer;
+use shard::Shard;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What the pipeline does with exchanges.
+#[derive(Clone, Default)]
+pub struct Settings {
+    /// TLS secrets known from the start.
+    pub keys: Arc<KeyLog>,
+    /// Looks for personal data, if wanted.
+    pub detector: Option<Arc<Detector>>,
+    /// Turns exchanges into bytes instead of handing them on, if wanted.
+    pub renderer: Option<Renderer>,
+}
+
+impl Settings {
+    fn shard(&self) -> Shard {
+        Shard::new(Arc::clone(&self.keys), self.detector.as_deref().map(Observer::new), self.renderer.clone())
+    }
+}
+
+/// The engine on the caller's own thread.
+pub struct Pipeline {
+    intake: Intake,
+    shard: Shard,
+    keys: KeyLog,
+    events: Vec<shard::Ordered>,
+    ready: VecDeque<Event>,
+}
+
+impl Pipeline {
+    /// An engine that has seen nothing.
+    #[must_use]
+    pub fn new(settings: &Settings) -> Self {
+        let keys = KeyLog::clone(&settings.keys);
+        Self { intake: Intake::default(), shard: settings.shard(), keys, events: Vec::new(), ready: VecDeque::new() }
+    }
+
+    /// Takes the next frame of the capture.
+    pub fn handle_frame(&mut self, frame: &Frame<'_>) {
+        let Self { intake, shard, events, ready, .. } = self;
+        let mut weirds = Vec::new();
+        intake.frame(frame, &mut |item| shard.item(item, events), &mut |order, weird| {
+            weirds.push((order, Event::Weird(weird)))
+        });
+        events.append(&mut weirds);
+        events.sort_by_key(|&(order, _)| order);
+        ready.extend(events.drain(..).map(|(_, event)| event));
+    }
+
+    /// Takes lines of a key log; sessions that begin later use them. Gives the lines that were wrong.
+    pub fn handle_keys(&mut self, source: KeySource, text: &[u8]) -> Vec<crate::tls::KeyLogProblem> {
+        let problems = self.keys.add_text(source, text);
+        self.shard.set_keys(Arc::new(self.keys.clone()));
+        problems
+    }
+
+    /// The capture ended: ends all flows.
+    pub fn finish(&mut self) {
+        let Self { intake, shard, events, ready, .. } = self;
+        intake.finish(&mut |item| shard.item(item, events));
+        ready.extend(events.drain(..).map(|(_, event)| event));
+    }
+
+    /// The next event, if there is one.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.ready.pop_front()
+    }
+}

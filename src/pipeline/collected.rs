@@ -1,0 +1,75 @@
+//! What the layers of one flow give while they take bytes, on its way to becoming events.
+
+use super::connection::Shared;
+use crate::http;
+use crate::model::{Exchange, FlowId, NameKind, NameProtocol, OpaqueReason, SeenName, Timestamp, Weird};
+use crate::tls;
+use std::sync::Arc;
+
+/// Most weirds kept of one call; the rest of a flood says nothing new.
+const WEIRDS_MAX: usize = 256;
+
+/// Outputs of all layers; used again for every flow of a shard.
+#[derive(Default)]
+pub(super) struct Collected {
+    pub(super) http: http::Output,
+    spare_tls: Vec<tls::Output>,
+    pub(super) exchanges: Vec<Exchange>,
+    pub(super) names: Vec<SeenName>,
+    pub(super) weirds: Vec<Weird>,
+    pub(super) opaque_bytes: u64,
+    pub(super) opaque_reason: Option<OpaqueReason>,
+}
+
+impl Collected {
+    pub(super) fn opaque(&mut self, bytes: usize, reason: OpaqueReason) {
+        self.opaque_bytes += bytes as u64;
+        self.opaque_reason = Some(reason);
+    }
+
+    pub(super) fn weird(&mut self, weird: Weird) {
+        if self.weirds.len() < WEIRDS_MAX {
+            self.weirds.push(weird);
+        }
+    }
+
+    pub(super) fn sni(&mut self, flow: FlowId, ts: Timestamp, name: &str) {
+        let (kind, protocol) = (NameKind::Sni, NameProtocol::Tls);
+        self.names.push(SeenName { ts, flow, kind, name: name.to_owned(), protocol, addresses: Vec::new() });
+    }
+
+    /// Moves what HTTP gave here.
+    pub(super) fn take_http(&mut self, shared: &mut Shared) {
+        for exchange in self.http.exchanges.drain(..) {
+            shared.next_index = shared.next_index.max(exchange.id.index + 1);
+            self.exchanges.push(exchange);
+        }
+        for weird in self.http.weirds.drain(..) {
+            if self.weirds.len() < WEIRDS_MAX {
+                self.weirds.push(Weird { flow: Some(shared.flow), ..weird });
+            }
+        }
+        if self.http.skipped_bytes > 0 {
+            self.opaque_bytes += self.http.skipped_bytes;
+            self.opaque_reason = Some(OpaqueReason::Truncated);
+        }
+        self.http.skipped_bytes = 0;
+        self.http.read_bytes = 0;
+    }
+
+    /// An output for a TLS session, from those that are free.
+    pub(super) fn spare_tls(&mut self) -> tls::Output {
+        let mut output = self.spare_tls.pop().unwrap_or_default();
+        output.clear();
+        output
+    }
+
+    pub(super) fn return_tls(&mut self, output: tls::Output) {
+        self.spare_tls.push(output);
+    }
+}
+
+/// The host of a request, to name its flow by.
+pub(super) fn host_of(exchange: &Exchange) -> Option<Arc<str>> {
+    exchange.request.as_ref().map(|_| Arc::from(exchange.host().as_str()))
+}

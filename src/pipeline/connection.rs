@@ -1,0 +1,305 @@
+//! The layers of one TCP connection, found by probing and never by port: TLS, HTTP/1, or nothing known. Layers nest:
+//! HTTP inside TLS, TLS inside a CONNECT tunnel.
+
+use super::collected::Collected;
+use crate::http::{self, Http1};
+use crate::model::{App, Direction, FlowId, FlowKey, OpaqueReason, StreamChunk, Timestamp, TlsInfo, Weird};
+use crate::tls::{self, KeyLog, TlsSession};
+use std::sync::Arc;
+
+/// Most bytes of one direction kept while it is unclear what they are.
+const PROBE_MAX: usize = 4_096;
+/// Most layers inside each other (TLS in CONNECT in TLS …).
+const LAYERS_MAX: u32 = 6;
+
+/// What all layers of a connection share.
+pub(super) struct Shared {
+    pub(super) flow: FlowId,
+    pub(super) key: FlowKey,
+    pub(super) app: Option<Arc<App>>,
+    pub(super) keys: Arc<KeyLog>,
+    /// Index of the next exchange.
+    pub(super) next_index: u32,
+}
+
+/// One layer and what is inside it.
+pub(super) enum Stack {
+    Probing(Probing),
+    Tls(Box<TlsLayer>),
+    Http1(Box<HttpLayer>),
+    /// No known protocol.
+    Opaque(Probing),
+}
+
+/// Bytes of a connection nobody has recognised yet.
+#[derive(Default)]
+pub(super) struct Probing {
+    held: [Held; 2],
+    tls: Option<Arc<TlsInfo>>,
+    depth: u32,
+}
+
+#[derive(Default)]
+struct Held {
+    bytes: Vec<u8>,
+    gap: u64,
+    ts: Timestamp,
+    closed: bool,
+}
+
+/// A TLS session and what is inside it.
+pub(super) struct TlsLayer {
+    session: TlsSession,
+    inner: Stack,
+    /// Whether the inner layer has been told of the session yet.
+    told: bool,
+}
+
+/// HTTP/1 and what it stands in.
+pub(super) struct HttpLayer {
+    http: Http1,
+    tls: Option<Arc<TlsInfo>>,
+    depth: u32,
+}
+
+enum Verdict {
+    Tls,
+    Http1,
+    Unsure,
+    Unknown,
+}
+
+impl Stack {
+    pub(super) fn new() -> Self {
+        Self::Probing(Probing::default())
+    }
+
+    /// Takes bytes in order.
+    pub(super) fn chunk(&mut self, shared: &mut Shared, chunk: StreamChunk<'_>, out: &mut Collected) {
+        match self {
+            Self::Probing(probing) => {
+                if let Some(next) = probing.chunk(shared, chunk, out) {
+                    *self = next;
+                }
+            }
+            Self::Opaque(probing) => {
+                // A message may begin with any chunk, after a capture that begins in the middle of one.
+                match probing.verdict(chunk.bytes, chunk.direction) {
+                    Verdict::Tls | Verdict::Http1 => {
+                        let fresh =
+                            Probing { held: Default::default(), tls: probing.tls.clone(), depth: probing.depth };
+                        *self = Self::Probing(fresh);
+                        self.chunk(shared, chunk, out);
+                    }
+                    Verdict::Unsure | Verdict::Unknown => out.opaque(chunk.bytes.len(), OpaqueReason::UnknownProtocol),
+                }
+            }
+            Self::Tls(layer) => layer.chunk(shared, chunk, out),
+            Self::Http1(layer) => {
+                layer.http.chunk(chunk, &mut out.http);
+                self.after_http(shared, out);
+            }
+        }
+    }
+
+    /// One direction ended.
+    pub(super) fn close(&mut self, shared: &mut Shared, direction: Direction, ts: Timestamp, out: &mut Collected) {
+        match self {
+            Self::Probing(probing) => probing.held[direction.index()].closed = true,
+            Self::Opaque(_) => {}
+            Self::Tls(layer) => layer.close(shared, direction, ts, out),
+            Self::Http1(layer) => {
+                layer.http.close(direction, ts, &mut out.http);
+                self.after_http(shared, out);
+            }
+        }
+    }
+
+    /// The flow ended; what is still held leaves.
+    pub(super) fn finish(&mut self, shared: &mut Shared, ts: Timestamp, out: &mut Collected) {
+        match self {
+            Self::Probing(probing) => {
+                let held = probing.held.iter().map(|held| held.bytes.len()).sum();
+                out.opaque(held, OpaqueReason::UnknownProtocol);
+            }
+            Self::Opaque(_) => {}
+            Self::Tls(layer) => layer.finish(shared, ts, out),
+            Self::Http1(layer) => {
+                layer.http.finish(&mut out.http);
+                self.after_http(shared, out);
+            }
+        }
+    }
+
+    /// The TLS session nearest to the wire, if there is one.
+    pub(super) fn tls(&self) -> Option<Arc<TlsInfo>> {
+        match self {
+            Self::Tls(layer) => Some(layer.session.info()),
+            Self::Probing(_) | Self::Http1(_) | Self::Opaque(_) => None,
+        }
+    }
+
+    /// Collects what HTTP gave and follows a change of protocol.
+    fn after_http(&mut self, shared: &mut Shared, out: &mut Collected) {
+        out.take_http(shared);
+        let Some(handoff) = out.http.handoff.take() else { return };
+        let Self::Http1(layer) = self else { return };
+        let (tls, depth) = (layer.tls.take(), layer.depth + 1);
+        shared.next_index = handoff.next_index;
+        *self = Self::Probing(Probing { held: Default::default(), tls, depth });
+        for held in &handoff.rest {
+            self.chunk(shared, held.as_chunk(), out);
+        }
+    }
+}
+
+impl Probing {
+    /// Adds bytes; gives the layer they turned out to be.
+    fn chunk(&mut self, shared: &mut Shared, chunk: StreamChunk<'_>, out: &mut Collected) -> Option<Stack> {
+        let waiting = !self.held[0].bytes.is_empty() || !self.held[1].bytes.is_empty();
+        if !waiting {
+            // The usual case: the first chunk says it, and need not be copied.
+            match self.verdict(chunk.bytes, chunk.direction) {
+                Verdict::Unsure => {}
+                verdict => return Some(self.begin(shared, &verdict, Some(chunk), out)),
+            }
+        }
+        let held = &mut self.held[chunk.direction.index()];
+        held.gap = if held.bytes.is_empty() { chunk.gap } else { held.gap + chunk.gap };
+        held.ts = chunk.ts;
+        held.bytes.extend_from_slice(chunk.bytes);
+        let verdict = self.verdict(&self.held[chunk.direction.index()].bytes, chunk.direction);
+        let full = self.held.iter().any(|held| held.bytes.len() > PROBE_MAX);
+        match verdict {
+            Verdict::Unsure if !full => None,
+            Verdict::Unsure => Some(self.begin(shared, &Verdict::Unknown, None, out)),
+            verdict => Some(self.begin(shared, &verdict, None, out)),
+        }
+    }
+
+    fn verdict(&self, bytes: &[u8], direction: Direction) -> Verdict {
+        if self.depth < LAYERS_MAX {
+            match tls::probe(bytes) {
+                tls::Probe::Yes => return Verdict::Tls,
+                tls::Probe::Unsure => return Verdict::Unsure,
+                tls::Probe::No => {}
+            }
+        }
+        // Which side is the client may have been guessed wrong, so either kind of message counts in either direction.
+        match (http::probe(direction, bytes), http::probe(direction.reversed(), bytes)) {
+            (http::Probe::Yes, _) | (_, http::Probe::Yes) => Verdict::Http1,
+            (http::Probe::Unsure, _) | (_, http::Probe::Unsure) => Verdict::Unsure,
+            (http::Probe::No, http::Probe::No) => Verdict::Unknown,
+        }
+    }
+
+    fn begin(
+        &mut self,
+        shared: &mut Shared,
+        verdict: &Verdict,
+        chunk: Option<StreamChunk<'_>>,
+        out: &mut Collected,
+    ) -> Stack {
+        let held = std::mem::take(&mut self.held);
+        let mut stack = match verdict {
+            Verdict::Tls => Stack::Tls(Box::new(TlsLayer::new(shared, self.depth + 1))),
+            Verdict::Http1 => Stack::Http1(Box::new(HttpLayer::new(shared, self.tls.clone(), self.depth))),
+            Verdict::Unsure | Verdict::Unknown => {
+                Stack::Opaque(Self { tls: self.tls.clone(), depth: self.depth, ..Self::default() })
+            }
+        };
+        for (direction, held) in [Direction::ToServer, Direction::ToClient].into_iter().zip(&held) {
+            if !held.bytes.is_empty() {
+                let chunk = StreamChunk { direction, ts: held.ts, bytes: &held.bytes, gap: held.gap };
+                stack.chunk_after_probe(shared, chunk, out);
+            }
+        }
+        if let Some(chunk) = chunk {
+            stack.chunk_after_probe(shared, chunk, out);
+        }
+        for (direction, held) in [Direction::ToServer, Direction::ToClient].into_iter().zip(&held) {
+            if held.closed {
+                stack.close(shared, direction, held.ts, out);
+            }
+        }
+        stack
+    }
+}
+
+impl Stack {
+    /// As [`Stack::chunk`], but bytes that were just found to be unknown are not probed again.
+    fn chunk_after_probe(&mut self, shared: &mut Shared, chunk: StreamChunk<'_>, out: &mut Collected) {
+        if let Self::Opaque(_) = self {
+            out.opaque(chunk.bytes.len(), OpaqueReason::UnknownProtocol);
+        } else {
+            self.chunk(shared, chunk, out);
+        }
+    }
+}
+
+impl TlsLayer {
+    fn new(shared: &Shared, depth: u32) -> Self {
+        let inner = Stack::Probing(Probing { depth, ..Probing::default() });
+        Self { session: TlsSession::new(Arc::clone(&shared.keys)), inner, told: false }
+    }
+
+    fn chunk(&mut self, shared: &mut Shared, chunk: StreamChunk<'_>, out: &mut Collected) {
+        let mut plain = out.spare_tls();
+        self.session.chunk(chunk, &mut plain);
+        self.pass_on(shared, &plain, chunk.ts, out);
+        out.return_tls(plain);
+    }
+
+    fn close(&mut self, shared: &mut Shared, direction: Direction, ts: Timestamp, out: &mut Collected) {
+        let mut plain = out.spare_tls();
+        self.session.close(direction, &mut plain);
+        self.pass_on(shared, &plain, ts, out);
+        out.return_tls(plain);
+        self.inner.close(shared, direction, ts, out);
+    }
+
+    fn finish(&mut self, shared: &mut Shared, ts: Timestamp, out: &mut Collected) {
+        self.inner.finish(shared, ts, out);
+        if let Some(reason) = self.session.opaque_reason() {
+            out.opaque(0, reason);
+        }
+    }
+
+    fn pass_on(&mut self, shared: &mut Shared, plain: &tls::Output, ts: Timestamp, out: &mut Collected) {
+        for name in &plain.names {
+            out.sni(shared.flow, ts, name);
+        }
+        for weird in &plain.weirds {
+            out.weird(Weird { flow: Some(shared.flow), ..weird.clone() });
+        }
+        if plain.opaque_bytes > 0 {
+            let reason = self.session.opaque_reason().unwrap_or(OpaqueReason::NoKey);
+            out.opaque(usize::try_from(plain.opaque_bytes).unwrap_or(usize::MAX), reason);
+        }
+        for chunk in plain.plaintext() {
+            if !self.told {
+                self.told = true;
+                if let Stack::Probing(probing) = &mut self.inner {
+                    probing.tls = Some(self.session.info());
+                }
+            }
+            self.inner.chunk(shared, chunk, out);
+        }
+        for &direction in &plain.closed {
+            self.inner.close(shared, direction, ts, out);
+        }
+    }
+}
+
+impl HttpLayer {
+    fn new(shared: &Shared, tls: Option<Arc<TlsInfo>>, depth: u32) -> Self {
+        let context = http::Context {
+            flow: shared.flow,
+            client: shared.key.client,
+            server: shared.key.server,
+            app: shared.app.clone(),
+            tls: tls.clone(),
+        };
+        Self { http: Http1::new(context, shared.next_index), tls, depth }
+    }
+}

@@ -1,0 +1,46 @@
+//! What the pipeline yields.
+
+use crate::model::{App, Exchange, FlowId, FlowKey, Observation, OpaqueReason, SeenName, Timestamp, TlsInfo, Weird};
+use std::sync::Arc;
+
+/// Something that happened, in the order of the frames that showed it.
+#[derive(Debug)]
+pub enum Event {
+    /// An exchange ended; with what was found in it.
+    Exchange(Box<Exchange>, Vec<Observation>),
+    /// An exchange ended and was rendered as bytes instead ([`super::Renderer`]).
+    Rendered(Vec<u8>),
+    /// A host name was seen.
+    Name(SeenName),
+    /// Traffic that made no sense.
+    Weird(Weird),
+    /// A flow ended.
+    Flow(Box<FlowSummary>),
+}
+
+/// A flow as a whole.
+#[derive(Debug, Clone)]
+pub struct FlowSummary {
+    /// The flow.
+    pub id: FlowId,
+    /// Its ends, the client as the content showed it.
+    pub key: FlowKey,
+    /// The app, where the capture names it.
+    pub app: Option<Arc<App>>,
+    /// Time of its first packet.
+    pub first_ts: Timestamp,
+    /// Time of its last packet.
+    pub last_ts: Timestamp,
+    /// Transport payload bytes, both directions, retransmissions not counted.
+    pub bytes: u64,
+    /// Of them, those whose content stayed closed.
+    pub opaque_bytes: u64,
+    /// Why they did.
+    pub opaque_reason: Option<OpaqueReason>,
+    /// The host of its first request.
+    pub host: Option<Arc<str>>,
+    /// The TLS session.
+    pub tls: Option<Arc<TlsInfo>>,
+    /// Exchanges read in it.
+    pub exchanges: u32,
+}

@@ -1,0 +1,115 @@
+//! The front of the pipeline, in the order of the capture: frames → packets → flows. It decides which packet belongs
+//! to which flow and when a flow ends, so that the shards behind it need not know of each other.
+
+use crate::flow::FlowTable;
+use crate::model::{App, Direction, FlowId, FlowKey, Frame, Layer, Timestamp, Transport, Weird};
+use crate::packet::Decoder;
+use std::borrow::Cow;
+use std::sync::Arc;
+
+/// Something that happened to one flow.
+#[derive(Debug)]
+pub(super) struct Item<'a> {
+    /// Position in the order of all items; events take it over.
+    pub(super) order: u64,
+    pub(super) flow: FlowId,
+    pub(super) ts: Timestamp,
+    pub(super) kind: ItemKind<'a>,
+}
+
+#[derive(Debug)]
+pub(super) enum ItemKind<'a> {
+    Packet(PacketItem<'a>),
+    /// No packet of the flow will come any more.
+    End,
+}
+
+/// A packet of a flow.
+#[derive(Debug)]
+pub(super) struct PacketItem<'a> {
+    pub(super) direction: Direction,
+    /// Set on the first packet of a flow: its key, and whether it was seen from its start.
+    pub(super) opened: Option<(FlowKey, bool)>,
+    pub(super) app: Option<Arc<App>>,
+    pub(super) tcp: Option<TcpItem>,
+    pub(super) payload: Cow<'a, [u8]>,
+    pub(super) missing: u32,
+}
+
+/// The TCP header as reassembly needs it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct TcpItem {
+    pub(super) seq: u32,
+    pub(super) ack: Option<u32>,
+    pub(super) syn: bool,
+    pub(super) fin: bool,
+    pub(super) rst: bool,
+}
+
+/// Frames → items.
+#[derive(Default)]
+pub(super) struct Intake {
+    decoder: Decoder,
+    flows: FlowTable,
+    order: u64,
+    open: std::collections::BTreeSet<FlowId>,
+    last_ts: Timestamp,
+}
+
+impl Intake {
+    /// Takes one frame; gives the items it leads to.
+    pub(super) fn frame<'a>(
+        &mut self,
+        frame: &Frame<'a>,
+        items: &mut dyn FnMut(Item<'a>),
+        weird: &mut dyn FnMut(u64, Weird),
+    ) {
+        self.order += 1;
+        let order = self.order;
+        self.last_ts = self.last_ts.max(frame.ts);
+        let Some(packet) = self.decoder.decode(frame, &mut |found| weird(order, found)) else { return };
+        let Some(seen) = self.flows.packet(&packet) else { return };
+        if let Some(old) = seen.replaced {
+            self.end(old, frame.ts, items);
+        }
+        if seen.opened.is_some() {
+            self.open.insert(seen.id);
+        }
+        let (tcp, payload, missing) = match packet.transport {
+            Transport::Tcp(tcp) => {
+                let flags = tcp.flags;
+                let ack = flags.ack.then_some(tcp.ack);
+                let item = TcpItem { seq: tcp.seq, ack, syn: flags.syn, fin: flags.fin, rst: flags.rst };
+                (Some(item), tcp.payload, tcp.missing)
+            }
+            Transport::Udp(udp) => (None, udp.payload, udp.missing),
+            Transport::Other(_) => return,
+        };
+        let opened = seen.opened.map(|key| (key, seen.from_start));
+        let packet = PacketItem { direction: seen.direction, opened, app: packet.app, tcp, payload, missing };
+        self.order += 1;
+        items(Item { order: self.order, flow: seen.id, ts: frame.ts, kind: ItemKind::Packet(packet) });
+        let (ended, forced) = self.flows.expire(frame.ts);
+        for flow in ended {
+            self.end(flow, frame.ts, items);
+        }
+        for _ in 0..forced {
+            weird(self.order, Weird::new(Layer::Flow, "flow given up: too many are open"));
+        }
+    }
+
+    /// Ends all flows that are still open, in the order they were opened.
+    pub(super) fn finish<'a>(&mut self, items: &mut dyn FnMut(Item<'a>)) {
+        let ts = self.last_ts;
+        for flow in std::mem::take(&mut self.open) {
+            self.order += 1;
+            items(Item { order: self.order, flow, ts, kind: ItemKind::End });
+        }
+    }
+
+    fn end<'a>(&mut self, flow: FlowId, ts: Timestamp, items: &mut dyn FnMut(Item<'a>)) {
+        self.open.remove(&flow);
+        self.order += 1;
+        items(Item { order: self.order, flow, ts, kind: ItemKind::End });
+    }
+}

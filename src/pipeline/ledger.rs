@@ -1,0 +1,289 @@
+//! Events, in order → the outcome of the run: who received what, how often, and what stayed closed. It sees every
+//! event once, after the shards, so what depends on more than one flow (names of addresses, consent) is decided here.
+
+use super::event::{Event, FlowSummary};
+use crate::attribute::Attributor;
+use crate::model::{
+    Confidence, Coverage, DataFlow, DataType, HostSummary, Mark, MarkKind, NameKind, Observation, OpaqueReason, Party,
+    Role, Side, Timestamp, Weird, WeirdCount,
+};
+use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+/// Most addresses whose DNS names are remembered.
+pub const NAMES_MAX: usize = 262_144;
+/// Most hosts that are counted one by one; the rest are counted together.
+pub const HOSTS_MAX: usize = 100_000;
+/// Most data flows kept apart; more means that the parties are made up.
+pub const DATA_FLOWS_MAX: usize = 200_000;
+
+/// What the app sends before the user agreed, going by the tester's marks.
+#[derive(Debug, Clone, Copy)]
+enum Consent {
+    /// No mark speaks of it.
+    Unknown,
+    /// Given at this time.
+    At(Timestamp),
+    /// Never given.
+    Never,
+}
+
+impl Consent {
+    fn of(marks: &[Mark]) -> Self {
+        let agreed = marks.iter().filter(|mark| mark.mark == MarkKind::Agree).map(|mark| mark.ts).min();
+        match agreed {
+            Some(ts) => Self::At(ts),
+            None if marks.iter().any(|mark| mark.mark == MarkKind::Refuse) => Self::Never,
+            None => Self::Unknown,
+        }
+    }
+
+    fn missing_at(self, ts: Timestamp) -> bool {
+        match self {
+            Self::Unknown => false,
+            Self::At(agreed) => ts < agreed,
+            Self::Never => true,
+        }
+    }
+}
+
+struct HostCount {
+    party: Arc<Party>,
+    flows: u64,
+    bytes: u64,
+    opaque: BTreeMap<OpaqueReason, u64>,
+    opaque_bytes: u64,
+    exchanges: u64,
+}
+
+/// Totals of a run.
+pub struct Ledger {
+    attributor: Attributor,
+    parties: FxHashMap<Arc<str>, Arc<Party>>,
+    names: FxHashMap<IpAddr, Arc<str>>,
+    hosts: BTreeMap<Arc<str>, HostCount>,
+    data_flows: BTreeMap<(DataType, Arc<str>, Role), DataFlow>,
+    weirds: BTreeMap<(crate::model::Layer, &'static str), u64>,
+    consent: Consent,
+    coverage: Coverage,
+    exchanges: u64,
+    apps: BTreeMap<Arc<str>, u64>,
+    full: bool,
+}
+
+impl Ledger {
+    /// An empty ledger.
+    #[must_use]
+    pub fn new(attributor: Attributor, marks: &[Mark]) -> Self {
+        Self {
+            attributor,
+            parties: FxHashMap::default(),
+            names: FxHashMap::default(),
+            hosts: BTreeMap::new(),
+            data_flows: BTreeMap::new(),
+            weirds: BTreeMap::new(),
+            consent: Consent::of(marks),
+            coverage: Coverage::default(),
+            exchanges: 0,
+            apps: BTreeMap::new(),
+            full: false,
+        }
+    }
+
+    /// Takes an event; names the party of each observation in it.
+    pub fn record(&mut self, event: &mut Event) {
+        match event {
+            Event::Exchange(_, observations) => {
+                self.exchanges += 1;
+                for seen in observations {
+                    self.observation(seen);
+                }
+            }
+            Event::Rendered(_) => self.exchanges += 1,
+            Event::Name(name) => {
+                if name.kind == NameKind::Dns && !name.addresses.is_empty() && self.names.len() < NAMES_MAX {
+                    let host: Arc<str> = Arc::from(name.name.to_ascii_lowercase());
+                    self.names.extend(name.addresses.iter().map(|&address| (address, Arc::clone(&host))));
+                }
+            }
+            Event::Weird(weird) => self.weird(weird),
+            Event::Flow(flow) => self.flow(flow),
+        }
+    }
+
+    /// Exchanges so far.
+    #[must_use]
+    pub fn exchanges(&self) -> u64 {
+        self.exchanges
+    }
+
+    /// What could be read.
+    #[must_use]
+    pub fn coverage(&self) -> Coverage {
+        self.coverage
+    }
+
+    /// The data flows, by data type and party.
+    #[must_use]
+    pub fn data_flows(&self) -> Vec<DataFlow> {
+        self.data_flows.values().cloned().collect()
+    }
+
+    /// The hosts, by name.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<HostSummary> {
+        self.hosts
+            .iter()
+            .map(|(host, count)| HostSummary {
+                host: Arc::clone(host),
+                party: Arc::clone(&count.party),
+                flows: count.flows,
+                bytes: count.bytes,
+                opaque_bytes: count.opaque_bytes,
+                // Most bytes first; of equals the first by name, so that runs agree.
+                opaque_reason: count
+                    .opaque
+                    .iter()
+                    .max_by_key(|&(reason, bytes)| (bytes, std::cmp::Reverse(reason)))
+                    .map(|(&r, _)| r),
+                exchanges: count.exchanges,
+            })
+            .collect()
+    }
+
+    /// Odd traffic, by layer and reason.
+    #[must_use]
+    pub fn weirds(&self) -> Vec<WeirdCount> {
+        self.weirds.iter().map(|(&(layer, reason), &count)| WeirdCount { layer, reason, count }).collect()
+    }
+
+    /// The app most flows came from, where the capture names apps.
+    #[must_use]
+    pub fn app(&self) -> Option<String> {
+        self.apps.iter().max_by_key(|&(name, flows)| (flows, std::cmp::Reverse(name))).map(|(name, _)| name.to_string())
+    }
+
+    /// Whether a cap was met, so that some data flows or hosts are missing.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    fn weird(&mut self, weird: &Weird) {
+        *self.weirds.entry((weird.layer, weird.reason)).or_default() += 1;
+    }
+
+    fn party(&mut self, host: &Arc<str>) -> Arc<Party> {
+        if let Some(party) = self.parties.get(host) {
+            return Arc::clone(party);
+        }
+        let party = self.attributor.party(host);
+        if self.parties.len() < HOSTS_MAX {
+            self.parties.insert(Arc::clone(host), Arc::clone(&party));
+        }
+        party
+    }
+
+    /// The name DNS gave for a host that is only an address.
+    fn named(&self, host: &Arc<str>) -> Arc<str> {
+        match host.parse::<IpAddr>() {
+            Ok(address) => self.names.get(&address).map_or_else(|| Arc::clone(host), Arc::clone),
+            Err(_) => Arc::clone(host),
+        }
+    }
+
+    fn observation(&mut self, seen: &mut Observation) {
+        let host = self.named(&seen.host);
+        let party = self.party(&host);
+        seen.host = Arc::clone(&host);
+        seen.party = Some(Arc::clone(&party));
+        // What a server sends to the phone is no flow of data to that server.
+        if seen.location.side != Side::Request {
+            return;
+        }
+        let key = (seen.data_type.clone(), Arc::clone(&party.id), party.role);
+        if self.data_flows.len() >= DATA_FLOWS_MAX && !self.data_flows.contains_key(&key) {
+            self.full = true;
+            return;
+        }
+        let before_consent = self.consent.missing_at(seen.ts);
+        let flow = self.data_flows.entry(key).or_insert_with(|| DataFlow {
+            data_type: seen.data_type.clone(),
+            party,
+            hosts: std::collections::BTreeSet::new(),
+            observations: 0,
+            first_ts: seen.ts,
+            last_ts: seen.ts,
+            cleartext: false,
+            before_consent: false,
+            evidence: Vec::new(),
+        });
+        if !flow.hosts.contains(&host) {
+            flow.hosts.insert(host);
+        }
+        flow.observations += 1;
+        flow.first_ts = flow.first_ts.min(seen.ts);
+        flow.last_ts = flow.last_ts.max(seen.ts);
+        let news = (seen.cleartext && !flow.cleartext) || (before_consent && !flow.before_consent);
+        flow.cleartext |= seen.cleartext;
+        flow.before_consent |= before_consent;
+        keep_evidence(&mut flow.evidence, seen, news);
+    }
+
+    fn flow(&mut self, flow: &FlowSummary) {
+        if let Some(app) = &flow.app
+            && let Some(name) = app.package.as_ref().or(app.name.as_ref())
+        {
+            *self.apps.entry(Arc::clone(name)).or_default() += 1;
+        }
+        if flow.bytes == 0 {
+            return;
+        }
+        self.coverage.flows += 1;
+        self.coverage.bytes += flow.bytes;
+        self.coverage.readable_bytes += flow.bytes - flow.opaque_bytes;
+        // A flow of which something was read and something was not is not a readable one.
+        self.coverage.readable_flows += u64::from(flow.opaque_bytes == 0);
+        let sni = flow.tls.as_ref().and_then(|tls| tls.sni.as_deref()).map(|sni| Arc::from(sni.to_ascii_lowercase()));
+        let host = flow.host.clone().or(sni);
+        let host = host.unwrap_or_else(|| Arc::from(flow.key.server.ip().to_string()));
+        let host = self.named(&host);
+        if self.hosts.len() >= HOSTS_MAX && !self.hosts.contains_key(&host) {
+            self.full = true;
+            return;
+        }
+        let party = self.party(&host);
+        let count = self.hosts.entry(host).or_insert_with(|| HostCount {
+            party,
+            flows: 0,
+            bytes: 0,
+            opaque: BTreeMap::new(),
+            opaque_bytes: 0,
+            exchanges: 0,
+        });
+        count.flows += 1;
+        count.bytes += flow.bytes;
+        count.opaque_bytes += flow.opaque_bytes;
+        count.exchanges += u64::from(flow.exchanges);
+        if let (Some(reason), true) = (flow.opaque_reason, flow.opaque_bytes > 0) {
+            *count.opaque.entry(reason).or_default() += flow.opaque_bytes;
+        }
+    }
+}
+
+/// Keeps the surest observations, and those that first show something new of the flow.
+fn keep_evidence(evidence: &mut Vec<Observation>, seen: &Observation, news: bool) {
+    if evidence.len() < DataFlow::EVIDENCE_MAX {
+        evidence.push(seen.clone());
+        return;
+    }
+    let weakest = evidence.iter().enumerate().rev().min_by_key(|(_, kept)| kept.confidence);
+    let Some((at, confidence)) = weakest.map(|(at, kept)| (at, kept.confidence)) else { return };
+    if news || (seen.confidence > confidence && confidence < Confidence::Certain) {
+        let at = if news { evidence.len() - 1 } else { at };
+        evidence.remove(at);
+        evidence.push(seen.clone());
+    }
+}

@@ -1,0 +1,24 @@
+//! Exchange → observations: decoding and detection put together.
+
+use crate::decode;
+use crate::detect::{Detector, Origin, Scan};
+use crate::model::{Exchange, Observation, Side, Weird};
+
+/// Looks for personal data in exchanges.
+pub(super) struct Observer {
+    scan: Scan,
+}
+
+impl Observer {
+    pub(super) fn new(detector: &Detector) -> Self {
+        Self { scan: detector.scan() }
+    }
+
+    pub(super) fn observe(&mut self, exchange: &Exchange, weirds: &mut Vec<Weird>) -> Vec<Observation> {
+        let scan = &mut self.scan;
+        for side in [Side::Request, Side::Response] {
+            decode::fields(exchange, side, &mut |field| scan.field(field), weirds);
+        }
+        scan.finish(&Origin::of(exchange), weirds)
+    }
+}

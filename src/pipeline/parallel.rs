@@ -1,0 +1,245 @@
+//! The pipeline over worker threads: one thread reads and decides what belongs to which flow, each worker follows its
+//! share of the flows, and the events come back in the order of the items that caused them.
+
+use super::event::Event;
+use super::intake::{Intake, Item, ItemKind, PacketItem};
+use super::shard::{Ordered, Shard, shard_of};
+use super::{Pipeline, Settings};
+use crate::model::{CaptureItem, FrameBatch, KeySource, Segment};
+use crate::tls::{KeyLog, KeyLogProblem};
+use std::borrow::Cow;
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread;
+
+/// Batches on their way through the workers at a time, so that no core waits for another.
+const IN_FLIGHT: usize = 6;
+
+/// How input comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pace {
+    /// All of it is there: batches may overlap.
+    AtHand,
+    /// It comes as it happens: the events of a batch leave before the next is waited for.
+    Live,
+}
+
+/// What the caller gets and gives while the pipeline runs.
+pub trait Feed {
+    /// The next part of the capture; none at its end.
+    fn next(&mut self) -> Option<CaptureItem>;
+    /// An event.
+    fn event(&mut self, event: Event);
+    /// Lines of a key log inside the capture that were wrong.
+    fn key_problems(&mut self, problems: Vec<KeyLogProblem>);
+    /// Something about the capture that the user should know.
+    fn warning(&mut self, warning: String);
+    /// The events of another batch have all been handed over. False ends the run early.
+    fn progress(&mut self) -> bool {
+        true
+    }
+}
+
+/// Runs a capture through `threads` workers (0 counts as 1). With one, no thread is started.
+pub fn run(settings: &Settings, threads: usize, pace: Pace, feed: &mut dyn Feed) {
+    if threads <= 1 {
+        run_here(settings, feed);
+    } else {
+        run_threads(settings, threads, pace, feed);
+    }
+}
+
+fn run_here(settings: &Settings, feed: &mut dyn Feed) {
+    let mut pipeline = Pipeline::new(settings);
+    while let Some(item) = feed.next() {
+        match item {
+            CaptureItem::Frames(batch) => {
+                for frame in batch.iter() {
+                    pipeline.handle_frame(&frame);
+                    while let Some(event) = pipeline.poll_event() {
+                        feed.event(event);
+                    }
+                }
+                if !feed.progress() {
+                    break;
+                }
+            }
+            CaptureItem::Secrets(text) => {
+                let problems = pipeline.handle_keys(KeySource::Dsb, &text);
+                feed.key_problems(problems);
+            }
+            CaptureItem::Warning(warning) => feed.warning(warning),
+        }
+    }
+    pipeline.finish();
+    while let Some(event) = pipeline.poll_event() {
+        feed.event(event);
+    }
+}
+
+/// An item whose payload is named by its place in the segment, so that it can cross threads.
+struct Posted {
+    item: Item<'static>,
+    /// Place of the payload; none where the item owns it.
+    place: Option<(usize, usize)>,
+}
+
+enum Work {
+    Items { segment: Option<Segment>, items: Vec<Posted> },
+    Keys(Arc<KeyLog>),
+}
+
+fn run_threads(settings: &Settings, threads: usize, pace: Pace, feed: &mut dyn Feed) {
+    thread::scope(|scope| {
+        let mut workers = Vec::with_capacity(threads);
+        for _ in 0..threads {
+            let (to, work) = channel::<Work>();
+            let (done, from) = channel::<Vec<Ordered>>();
+            let shard = settings.shard();
+            scope.spawn(move || worker(shard, &work, &done));
+            workers.push((to, from));
+        }
+        let mut driver = Driver { workers, intake: Intake::default(), in_flight: VecDeque::new() };
+        let mut keys = KeyLog::clone(&settings.keys);
+        let most = if pace == Pace::Live { 0 } else { IN_FLIGHT };
+        while let Some(item) = feed.next() {
+            match item {
+                CaptureItem::Frames(batch) => {
+                    driver.send(&batch);
+                    if !driver.collect(most, feed) {
+                        break;
+                    }
+                }
+                CaptureItem::Secrets(text) => {
+                    feed.key_problems(keys.add_text(KeySource::Dsb, &text));
+                    driver.send_keys(&Arc::new(keys.clone()));
+                }
+                CaptureItem::Warning(warning) => feed.warning(warning),
+            }
+        }
+        driver.finish();
+        driver.collect(0, feed);
+        // Dropping the senders ends the workers, which the scope then joins.
+    });
+}
+
+struct Driver {
+    workers: Vec<(Sender<Work>, Receiver<Vec<Ordered>>)>,
+    intake: Intake,
+    /// Events of the intake itself, for each batch that is being worked on.
+    in_flight: VecDeque<Vec<Ordered>>,
+}
+
+impl Driver {
+    fn send(&mut self, batch: &FrameBatch) {
+        let count = self.workers.len();
+        let mut posts: Vec<Vec<Posted>> =
+            (0..count).map(|_| Vec::with_capacity(batch.frames.len() / count + 16)).collect();
+        let mut own = Vec::new();
+        let base = (*batch.segment).as_ref().as_ptr() as usize;
+        for frame in batch.iter() {
+            self.intake.frame(
+                &frame,
+                &mut |item| posts[shard_of(item.flow, count)].push(post(item, base)),
+                &mut |order, weird| own.push((order, Event::Weird(weird))),
+            );
+        }
+        self.post(Some(&batch.segment), posts, own);
+    }
+
+    fn finish(&mut self) {
+        let count = self.workers.len();
+        let mut posts: Vec<Vec<Posted>> = (0..count).map(|_| Vec::new()).collect();
+        self.intake.finish(&mut |item| posts[shard_of(item.flow, count)].push(post(item, 0)));
+        self.post(None, posts, Vec::new());
+    }
+
+    fn post(&mut self, segment: Option<&Segment>, posts: Vec<Vec<Posted>>, own: Vec<Ordered>) {
+        for ((to, _), items) in self.workers.iter().zip(posts) {
+            let work = Work::Items { segment: segment.cloned(), items };
+            assert!(to.send(work).is_ok(), "a worker ended before its input: it has panicked");
+        }
+        self.in_flight.push_back(own);
+    }
+
+    fn send_keys(&self, keys: &Arc<KeyLog>) {
+        for (to, _) in &self.workers {
+            assert!(to.send(Work::Keys(Arc::clone(keys))).is_ok(), "a worker ended before its input: it has panicked");
+        }
+    }
+
+    /// Hands events over until at most `most` batches are in flight; false where the caller wants no more.
+    fn collect(&mut self, most: usize, feed: &mut dyn Feed) -> bool {
+        while self.in_flight.len() > most {
+            let Some(mut events) = self.in_flight.pop_front() else { break };
+            for (_, from) in &self.workers {
+                match from.recv() {
+                    Ok(mut part) => events.append(&mut part),
+                    Err(_) => panic!("a worker ended before its output: it has panicked"),
+                }
+            }
+            // Stable: events of one item keep their order.
+            events.sort_by_key(|&(order, _)| order);
+            for (_, event) in events {
+                feed.event(event);
+            }
+            if !feed.progress() {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+fn worker(mut shard: Shard, work: &Receiver<Work>, done: &Sender<Vec<Ordered>>) {
+    while let Ok(work) = work.recv() {
+        match work {
+            Work::Keys(keys) => shard.set_keys(keys),
+            Work::Items { segment, items } => {
+                let bytes = segment.as_ref().map(|segment| (**segment).as_ref()).unwrap_or_default();
+                let mut events = Vec::new();
+                for posted in items {
+                    shard.item(posted.open(bytes), &mut events);
+                }
+                if done.send(events).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn post(item: Item<'_>, base: usize) -> Posted {
+    let Item { order, flow, ts, kind } = item;
+    let (kind, place) = match kind {
+        ItemKind::End => (ItemKind::End, None),
+        ItemKind::Packet(PacketItem { direction, opened, app, tcp, payload, missing }) => {
+            let (payload, place) = match payload {
+                Cow::Borrowed(bytes) => {
+                    (Cow::Borrowed(&[][..]), Some(((bytes.as_ptr() as usize).wrapping_sub(base), bytes.len())))
+                }
+                Cow::Owned(bytes) => (Cow::Owned(bytes), None),
+            };
+            (ItemKind::Packet(PacketItem { direction, opened, app, tcp, payload, missing }), place)
+        }
+    };
+    Posted { item: Item { order, flow, ts, kind }, place }
+}
+
+impl Posted {
+    fn open(self, segment: &[u8]) -> Item<'_> {
+        let Self { item: Item { order, flow, ts, kind }, place } = self;
+        let kind = match kind {
+            ItemKind::End => ItemKind::End,
+            ItemKind::Packet(packet) => {
+                let payload = match place {
+                    Some((at, len)) => Cow::Borrowed(segment.get(at..at + len).unwrap_or_default()),
+                    None => packet.payload,
+                };
+                ItemKind::Packet(PacketItem { payload, ..packet })
+            }
+        };
+        Item { order, flow, ts, kind }
+    }
+}

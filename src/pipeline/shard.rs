@@ -1,0 +1,281 @@
+//! A shard follows its share of the flows: reassembly, TLS, HTTP, DNS, and the detection in each exchange. Shards
+//! share nothing but the read-only settings, so their number changes nothing in what comes out.
+
+use super::collected::{Collected, host_of};
+use super::connection::{Shared, Stack};
+use super::event::{Event, FlowSummary};
+use super::intake::{Item, ItemKind, PacketItem, TcpItem};
+use super::observe::Observer;
+use super::udp::UdpFlow;
+use crate::flow::{Delivery, Segment, TcpStream};
+use crate::model::{Direction, FlowId, Layer, OpaqueReason, StreamChunk, Timestamp, TransportProtocol, Weird};
+use crate::tls::KeyLog;
+use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
+use std::sync::Arc;
+
+/// Turns an exchange into bytes where nothing else is wanted of it.
+pub type Renderer = Arc<dyn Fn(&crate::model::Exchange, &mut Vec<u8>) + Send + Sync>;
+
+/// One event with the order of the item it came of.
+pub(super) type Ordered = (u64, Event);
+
+/// The flows of one shard.
+pub(super) struct Shard {
+    flows: FxHashMap<FlowId, FlowState>,
+    keys: Arc<KeyLog>,
+    output: Emitting,
+}
+
+/// What turns the findings of a flow into events.
+struct Emitting {
+    observer: Option<Observer>,
+    renderer: Option<Renderer>,
+    collected: Collected,
+}
+
+struct FlowState {
+    shared: Shared,
+    first_ts: Timestamp,
+    last_ts: Timestamp,
+    bytes: u64,
+    opaque_bytes: u64,
+    opaque_reason: Option<OpaqueReason>,
+    host: Option<Arc<str>>,
+    exchanges: u32,
+    content: Content,
+}
+
+enum Content {
+    Tcp(Box<TcpState>),
+    Udp(UdpFlow),
+}
+
+struct TcpState {
+    streams: [TcpStream; 2],
+    stack: Stack,
+    /// Both directions ended and everything has left; late packets are repeats.
+    over: bool,
+}
+
+impl Shard {
+    pub(super) fn new(keys: Arc<KeyLog>, observer: Option<Observer>, renderer: Option<Renderer>) -> Self {
+        let output = Emitting { observer, renderer, collected: Collected::default() };
+        Self { flows: FxHashMap::default(), keys, output }
+    }
+
+    /// Sessions that begin from now on look their keys up here.
+    pub(super) fn set_keys(&mut self, keys: Arc<KeyLog>) {
+        self.keys = keys;
+    }
+
+    /// Takes an item; appends the events it leads to.
+    pub(super) fn item(&mut self, item: Item<'_>, events: &mut Vec<Ordered>) {
+        let Self { flows, keys, output } = self;
+        let (order, ts) = (item.order, item.ts);
+        match item.kind {
+            ItemKind::End => {
+                if let Some(mut flow) = flows.remove(&item.flow) {
+                    flow.finish(&mut output.collected);
+                    output.emit(order, &mut flow, events);
+                    events.push((order, Event::Flow(Box::new(flow.summary()))));
+                }
+            }
+            ItemKind::Packet(packet) => {
+                let flow = match flows.entry(item.flow) {
+                    Entry::Occupied(entry) => entry.into_mut(),
+                    Entry::Vacant(entry) => match FlowState::open(item.flow, &packet, ts, keys) {
+                        Some(flow) => entry.insert(flow),
+                        None => return,
+                    },
+                };
+                flow.packet(packet, ts, &mut output.collected);
+                output.emit(order, flow, events);
+            }
+        }
+    }
+}
+
+impl Emitting {
+    /// Turns what was collected into events.
+    fn emit(&mut self, order: u64, flow: &mut FlowState, events: &mut Vec<Ordered>) {
+        let Self { observer, renderer, collected } = self;
+        flow.opaque_bytes += std::mem::take(&mut collected.opaque_bytes);
+        if let Some(reason) = collected.opaque_reason.take() {
+            flow.opaque_reason = Some(reason);
+        }
+        for name in collected.names.drain(..) {
+            events.push((order, Event::Name(name)));
+        }
+        for exchange in collected.exchanges.drain(..) {
+            flow.exchanges += 1;
+            if flow.host.is_none() {
+                flow.host = host_of(&exchange);
+            }
+            let observed = match observer {
+                Some(observer) => observer.observe(&exchange, &mut collected.weirds),
+                None => Vec::new(),
+            };
+            let event = match renderer {
+                Some(render) => {
+                    let mut line = Vec::with_capacity(1_024);
+                    render(&exchange, &mut line);
+                    Event::Rendered(line)
+                }
+                None => Event::Exchange(Box::new(exchange), observed),
+            };
+            events.push((order, event));
+        }
+        for weird in collected.weirds.drain(..) {
+            events.push((order, Event::Weird(weird)));
+        }
+    }
+}
+
+impl FlowState {
+    fn open(id: FlowId, packet: &PacketItem<'_>, ts: Timestamp, keys: &Arc<KeyLog>) -> Option<Self> {
+        let (key, _) = packet.opened?;
+        let content = match key.transport {
+            TransportProtocol::Tcp => {
+                Content::Tcp(Box::new(TcpState { streams: Default::default(), stack: Stack::new(), over: false }))
+            }
+            TransportProtocol::Udp => Content::Udp(UdpFlow::default()),
+        };
+        Some(Self {
+            shared: Shared { flow: id, key, app: packet.app.clone(), keys: Arc::clone(keys), next_index: 0 },
+            first_ts: ts,
+            last_ts: ts,
+            bytes: 0,
+            opaque_bytes: 0,
+            opaque_reason: None,
+            host: None,
+            exchanges: 0,
+            content,
+        })
+    }
+
+    fn packet(&mut self, packet: PacketItem<'_>, ts: Timestamp, out: &mut Collected) {
+        self.last_ts = self.last_ts.max(ts);
+        if self.shared.app.is_none() {
+            self.shared.app.clone_from(&packet.app);
+        }
+        match (&mut self.content, packet.tcp) {
+            (Content::Tcp(tcp), Some(header)) => {
+                tcp.packet(&mut self.shared, &packet, header, ts, &mut self.bytes, out);
+            }
+            (Content::Udp(udp), None) => {
+                self.bytes += packet.payload.len() as u64;
+                udp.datagram(&self.shared, &packet.payload, packet.direction, ts, out);
+            }
+            // The key says TCP or UDP, so a packet of the other kind is another flow.
+            (Content::Tcp(_), None) | (Content::Udp(_), Some(_)) => {}
+        }
+    }
+
+    fn finish(&mut self, out: &mut Collected) {
+        if let Content::Tcp(tcp) = &mut self.content {
+            tcp.flush(&mut self.shared, &mut self.bytes, self.last_ts, out);
+            tcp.stack.finish(&mut self.shared, self.last_ts, out);
+        }
+    }
+
+    fn summary(&self) -> FlowSummary {
+        let tls = match &self.content {
+            Content::Tcp(tcp) => tcp.stack.tls(),
+            Content::Udp(_) => None,
+        };
+        // A session nothing was read of is closed as a whole, its handshake included.
+        let closed = self.exchanges == 0 && self.opaque_reason.is_some();
+        FlowSummary {
+            id: self.shared.flow,
+            key: self.shared.key,
+            app: self.shared.app.clone(),
+            first_ts: self.first_ts,
+            last_ts: self.last_ts,
+            bytes: self.bytes,
+            opaque_bytes: if closed { self.bytes } else { self.opaque_bytes.min(self.bytes) },
+            opaque_reason: self.opaque_reason,
+            host: self.host.clone(),
+            tls,
+            exchanges: self.exchanges,
+        }
+    }
+}
+
+impl TcpState {
+    fn packet(
+        &mut self,
+        shared: &mut Shared,
+        packet: &PacketItem<'_>,
+        header: TcpItem,
+        ts: Timestamp,
+        bytes: &mut u64,
+        out: &mut Collected,
+    ) {
+        let TcpItem { seq, ack, syn, fin, rst } = header;
+        if self.over {
+            return;
+        }
+        let direction = packet.direction;
+        let segment = Segment { seq, syn, fin, payload: &packet.payload, missing: packet.missing, ts };
+        // A reset's own bytes are no data of the stream (RFC 9293 §3.5.3 allows text that says why).
+        let mut fits = true;
+        if !rst {
+            let Self { streams, stack, .. } = self;
+            fits = streams[direction.index()]
+                .segment(&segment, &mut |delivery| deliver(stack, shared, direction, delivery, bytes, out));
+        }
+        if !fits {
+            out.weird(Weird { layer: Layer::Flow, flow: Some(shared.flow), reason: "segment far outside the window" });
+        }
+        if let Some(ack) = ack {
+            let other = direction.reversed();
+            let Self { streams, stack, .. } = self;
+            streams[other.index()]
+                .acknowledged(ack, &mut |delivery| deliver(stack, shared, other, delivery, bytes, out));
+        }
+        if rst {
+            self.flush(shared, bytes, ts, out);
+            self.stack.close(shared, direction, ts, out);
+        }
+        if self.streams.iter().all(TcpStream::ended) {
+            self.over = true;
+        }
+    }
+
+    fn flush(&mut self, shared: &mut Shared, bytes: &mut u64, _ts: Timestamp, out: &mut Collected) {
+        for direction in [Direction::ToServer, Direction::ToClient] {
+            let Self { streams, stack, .. } = self;
+            streams[direction.index()].flush(&mut |delivery| deliver(stack, shared, direction, delivery, bytes, out));
+        }
+    }
+}
+
+fn deliver(
+    stack: &mut Stack,
+    shared: &mut Shared,
+    direction: Direction,
+    delivery: Delivery<'_>,
+    total: &mut u64,
+    out: &mut Collected,
+) {
+    match delivery {
+        Delivery::Bytes { bytes, gap, ts } => {
+            *total += bytes.len() as u64;
+            if gap > 0 {
+                out.weird(Weird {
+                    layer: Layer::Flow,
+                    flow: Some(shared.flow),
+                    reason: "bytes missing in the capture",
+                });
+            }
+            stack.chunk(shared, StreamChunk { direction, ts, bytes, gap }, out);
+        }
+        Delivery::End { ts } => stack.close(shared, direction, ts, out),
+    }
+}
+
+/// Which shard of `count` follows a flow.
+pub(super) fn shard_of(flow: FlowId, count: usize) -> usize {
+    usize::try_from(flow.0 % count.max(1) as u64).unwrap_or(0)
+}

@@ -1,0 +1,74 @@
+//! Datagrams: DNS is read; QUIC is known for what it is and counts as closed; the rest is unknown.
+
+use super::collected::Collected;
+use super::connection::Shared;
+use crate::dns;
+use crate::model::{Direction, NameKind, NameProtocol, OpaqueReason, SeenName, Timestamp};
+
+/// Most DNS questions of one flow remembered to tell an answer from news.
+const ASKED_MAX: usize = 256;
+
+/// One UDP conversation.
+#[derive(Default)]
+pub(super) struct UdpFlow {
+    asked: Vec<(u16, String)>,
+    quic: bool,
+}
+
+impl UdpFlow {
+    pub(super) fn datagram(
+        &mut self,
+        shared: &Shared,
+        payload: &[u8],
+        direction: Direction,
+        ts: Timestamp,
+        out: &mut Collected,
+    ) {
+        if payload.is_empty() {
+            return;
+        }
+        let ports = [shared.key.client.port(), shared.key.server.port()];
+        // Multicast DNS and LLMNR name things of the local network only.
+        if ports.contains(&5353) || ports.contains(&5355) {
+            return;
+        }
+        if (ports.contains(&53) || dns::probe(payload))
+            && let Some(message) = dns::message(payload)
+        {
+            self.names(shared, &message, ts, out);
+            return;
+        }
+        self.quic |= direction == Direction::ToServer && is_quic(payload);
+        let reason = if self.quic { OpaqueReason::Quic } else { OpaqueReason::UnknownProtocol };
+        out.opaque(payload.len(), reason);
+    }
+
+    fn names(&mut self, shared: &Shared, message: &dns::DnsMessage, ts: Timestamp, out: &mut Collected) {
+        for (name, _) in &message.questions {
+            let key = (message.id, name.clone());
+            let known = self.asked.contains(&key);
+            let addresses: Vec<_> = message
+                .addresses
+                .iter()
+                .filter(|(owner, _)| owner.eq_ignore_ascii_case(name))
+                .map(|&(_, address)| address)
+                .collect();
+            if known && addresses.is_empty() {
+                continue;
+            }
+            if !known && self.asked.len() < ASKED_MAX {
+                self.asked.push(key);
+            }
+            let (kind, protocol) = (NameKind::Dns, NameProtocol::Dns);
+            out.names.push(SeenName { ts, flow: shared.flow, kind, name: name.clone(), protocol, addresses });
+        }
+    }
+}
+
+/// A QUIC long header of version 1, 2 or a late draft (RFC 9000 §17.2, RFC 9369 §3.1).
+fn is_quic(payload: &[u8]) -> bool {
+    let [first, v0, v1, v2, v3, ..] = *payload else { return false };
+    let version = u32::from_be_bytes([v0, v1, v2, v3]);
+    first & 0xc0 == 0xc0
+        && (version == 1 || version == 0x6b33_43cf || version >> 8 == 0x00ff_0000 || version >> 24 == 0x51)
+}
