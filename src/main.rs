@@ -1,3 +1,7 @@
-//! The `divulge` command.
+//! The `divulge` command: arguments in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    divulge::cli::main()
+}

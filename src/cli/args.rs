@@ -1,0 +1,223 @@
+//! The arguments, as clap reads them.
+
+use crate::model::Severity;
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use std::path::PathBuf;
+
+/// What an app divulges on the wire, held against what its privacy policy declares.
+#[derive(Debug, Parser)]
+#[command(name = "divulge", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 nothing at or above --fail-on; 1 findings; 2 the command itself failed; \
+                        3 coverage below --min-coverage.")]
+pub(super) struct Cli {
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// Audit a small shipped capture against a shipped policy: no arguments, no network, no root
+    Demo(Demo),
+    /// Audit saved captures: pcap, pcapng (also .gz, .zst), or - for a stream on standard input
+    Replay(Box<Replay>),
+    /// Read privacy policies
+    Policy(Policy),
+    /// Look at the rules
+    Rules(Rules),
+    /// Print the page of a finding code: what it means, how it is tested, how to fix it
+    Explain {
+        /// The code, as reports show it; without one, all codes are listed
+        code: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Show the dashboard, or print the report
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(super) tui: Tui,
+    /// Language of the report
+    #[arg(long, default_value = "en")]
+    pub(super) lang: Lang,
+    /// Show values of identifiers instead of stand-ins
+    #[arg(long)]
+    pub(super) show_values: bool,
+    /// Write the demo's files (capture, policy, profile, marks) into a folder, to try other commands on
+    #[arg(long, value_name = "DIR")]
+    pub(super) extract: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Replay {
+    /// Captures in the order they were taken; - is standard input
+    #[arg(required = true, value_name = "INPUT")]
+    pub(super) inputs: Vec<String>,
+    /// TLS key log (SSLKEYLOGFILE), or a folder of them; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(super) keys: Vec<PathBuf>,
+    /// Privacy policy to judge against (text, or TOML written by `policy import`); may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(super) policy: Vec<PathBuf>,
+    /// Which version of a policy page that holds several: its date, YYYY-MM-DD
+    #[arg(long, value_name = "DATE")]
+    pub(super) policy_version: Option<String>,
+    /// Device profile: the test phone's identifiers
+    #[arg(long, value_name = "FILE")]
+    pub(super) profile: Option<PathBuf>,
+    /// Domains of the app's own servers, one or more; may be repeated
+    #[arg(long, value_name = "DOMAIN", num_args = 1.., value_delimiter = ',')]
+    pub(super) first_party: Vec<String>,
+    /// Package of the app under test, to show in the report
+    #[arg(long, value_name = "PACKAGE")]
+    pub(super) app: Option<String>,
+    /// The tester's marks (launch, agree …), one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    pub(super) marks: Option<PathBuf>,
+    /// Folder of rules that add to the built-in ones; may be repeated
+    #[arg(long, value_name = "DIR")]
+    pub(super) rules: Vec<PathBuf>,
+    /// Exit with 1 if there is a finding of this severity or a graver one
+    #[arg(long, value_name = "LEVEL")]
+    pub(super) fail_on: Option<FailOn>,
+    /// Exit with 3 if less than so many per cent of the payload bytes could be read
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    pub(super) min_coverage: Option<f64>,
+    /// Exit with 2 if a capture is damaged or cut off
+    #[arg(long)]
+    pub(super) strict: bool,
+    /// Format of the output
+    #[arg(long, value_enum)]
+    pub(super) format: Option<Format>,
+    /// Print these as they are found instead of the report
+    #[arg(long, value_enum, value_name = "WHAT")]
+    pub(super) emit: Option<Emit>,
+    /// Write to a file instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) output: Option<PathBuf>,
+    /// Show the dashboard; auto does so on a terminal where neither --format, --emit nor --output is given
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub(super) tui: Tui,
+    /// Language of the report
+    #[arg(long, default_value = "en")]
+    pub(super) lang: Lang,
+    /// Show values of identifiers instead of stand-ins
+    #[arg(long)]
+    pub(super) show_values: bool,
+    /// Worker threads; as many as there are cores if not given. The output is the same for any number
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub(super) threads: Option<u16>,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Policy {
+    #[command(subcommand)]
+    pub(super) command: PolicyCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum PolicyCommand {
+    /// Read a policy into declarations
+    Import {
+        /// The policy
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Format of the output
+        #[arg(long, default_value = "text")]
+        format: PolicyFormat,
+        /// Print the extracted text instead, which spans refer to
+        #[arg(long, value_name = "WHAT")]
+        emit: Option<PolicyEmit>,
+        /// Folder of rules that add to the built-in ones; may be repeated
+        #[arg(long, value_name = "DIR")]
+        rules: Vec<PathBuf>,
+        /// Write to a file instead of standard output
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Rules {
+    #[command(subcommand)]
+    pub(super) command: RulesCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum RulesCommand {
+    /// Check a folder of rules; each mistake is one line with file, line and column
+    Check {
+        /// The folder
+        #[arg(value_name = "DIR")]
+        folder: PathBuf,
+    },
+    /// List the parties the rules know, with their hosts
+    List,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Tui {
+    Auto,
+    Always,
+    Never,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Lang {
+    En,
+    Zh,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    Text,
+    Json,
+    Ndjson,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Emit {
+    Exchanges,
+    Observations,
+    Findings,
+    Sni,
+    Dns,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PolicyFormat {
+    Text,
+    Json,
+    Toml,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PolicyEmit {
+    Text,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum FailOn {
+    Note,
+    Low,
+    Medium,
+    High,
+    Never,
+}
+
+impl FailOn {
+    /// The least severity that fails; none for never.
+    pub(super) fn severity(self) -> Option<Severity> {
+        match self {
+            Self::Note => Some(Severity::Note),
+            Self::Low => Some(Severity::Low),
+            Self::Medium => Some(Severity::Medium),
+            Self::High => Some(Severity::High),
+            Self::Never => None,
+        }
+    }
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let value: f64 = text.trim_end_matches('%').parse().map_err(|_| "expected a number from 0 to 100".to_owned())?;
+    if (0.0..=100.0).contains(&value) { Ok(value) } else { Err("expected a number from 0 to 100".to_owned()) }
+}

@@ -1,0 +1,208 @@
+//! `divulge replay`.
+
+use super::args::{Emit, FailOn, Format, Lang, Replay, Tui};
+use super::emit::Emitter;
+use super::{Exit, Failure, complain, screen, warn};
+use crate::model::{Report, Severity};
+use crate::pipeline::Event;
+use crate::report::{self, Color, Redactor, ReportOptions, ShowValues, ndjson};
+use crate::session::{self, Case, Outcome, Paths, Sink, Wanted};
+use std::fs::File;
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::Path;
+
+/// Columns of a report that goes to no terminal.
+const WIDTH_DEFAULT: usize = 100;
+/// Bytes gathered before they are written.
+const WRITE_BUFFER: usize = 256 << 10;
+
+pub(super) fn run(args: &Replay) -> Result<Exit, Failure> {
+    let case = session::load_case(&Paths {
+        inputs: &args.inputs,
+        keys: &args.keys,
+        policies: &args.policy,
+        policy_version: args.policy_version.as_deref(),
+        profile: args.profile.as_deref(),
+        rules: &args.rules,
+        first_party: &args.first_party,
+        app: args.app.as_deref(),
+        marks: args.marks.as_deref(),
+    })?;
+    let threads = threads(args.threads);
+    let show = show_values(args.show_values);
+    let plain = args.format.is_none() && args.emit.is_none() && args.output.is_none();
+    let outcome = if wants_screen(args.tui, plain) {
+        screen::run(case, threads, show, None)?
+    } else {
+        let mut out = Output::open(args.output.as_deref())?;
+        let outcome = match args.emit {
+            Some(what) => emit(args, what, &case, threads, show, out.writer())?,
+            None => {
+                let outcome = session::replay(&case, &Wanted::Audit, threads, &mut Quiet);
+                let options =
+                    ReportOptions { show_values: show, width: width(), lang: lang(args.lang), color: color(args) };
+                write_report(&outcome.report, args.format.unwrap_or(Format::Text), &options, out.writer())?;
+                outcome
+            }
+        };
+        out.writer().flush()?;
+        outcome
+    };
+    Ok(conclude(&outcome, args.fail_on, args.min_coverage, args.strict))
+}
+
+/// Tells on standard error what went wrong, and finds the exit code.
+pub(super) fn conclude(outcome: &Outcome, fail_on: Option<FailOn>, min_coverage: Option<f64>, strict: bool) -> Exit {
+    for warning in &outcome.report.warnings {
+        warn(warning);
+    }
+    for failure in &outcome.failures {
+        complain(&failure.to_string());
+    }
+    if !outcome.failures.is_empty() || (strict && outcome.damaged) {
+        return Exit::Failed;
+    }
+    let least = fail_on.and_then(FailOn::severity);
+    if least.is_some_and(|least: Severity| outcome.report.findings.iter().any(|finding| finding.severity >= least)) {
+        return Exit::Findings;
+    }
+    let coverage = outcome.report.coverage;
+    #[expect(clippy::cast_precision_loss, reason = "a percentage")]
+    let read = if coverage.bytes == 0 { 100.0 } else { coverage.readable_bytes as f64 * 100.0 / coverage.bytes as f64 };
+    if min_coverage.is_some_and(|least| read < least) {
+        warn(&format!("{read:.1} % of the payload bytes could be read, --min-coverage asks for more"));
+        return Exit::Coverage;
+    }
+    Exit::Fine
+}
+
+fn emit(
+    args: &Replay,
+    what: Emit,
+    case: &Case,
+    threads: usize,
+    show: ShowValues,
+    out: &mut dyn Write,
+) -> Result<Outcome, Failure> {
+    let format = args.format.unwrap_or(Format::Text);
+    // Judging costs several times what reading does, so it is done only for an exit code that needs it.
+    let judge = args.fail_on.is_some();
+    let wanted = Emitter::wanted(what, format, judge);
+    let mut emitter = Emitter::new(what, format, show, out);
+    let outcome = session::replay(case, &wanted, threads, &mut emitter);
+    if let Some(error) = emitter.failed {
+        return Err(Failure::Output(error));
+    }
+    if what == Emit::Findings {
+        findings(&outcome.report, format, show, out)?;
+    }
+    Ok(outcome)
+}
+
+fn findings(report: &Report, format: Format, show: ShowValues, out: &mut dyn Write) -> io::Result<()> {
+    let redactor = Redactor::of(report, show);
+    let mut line = Vec::new();
+    for finding in &report.findings {
+        line.clear();
+        match format {
+            Format::Text => {
+                let title = redactor.text(&finding.title);
+                let text = format!("{} {} {}\n", finding.severity.as_str(), finding.code, report::neutral(&title));
+                line.extend_from_slice(text.as_bytes());
+            }
+            Format::Json | Format::Ndjson => ndjson::finding(finding, &redactor, &mut line),
+        }
+        out.write_all(&line)?;
+    }
+    Ok(())
+}
+
+pub(super) fn write_report(
+    report: &Report,
+    format: Format,
+    options: &ReportOptions,
+    out: &mut dyn Write,
+) -> Result<(), Failure> {
+    let name = match format {
+        Format::Text => "text",
+        Format::Json => "json",
+        Format::Ndjson => "ndjson",
+    };
+    let format = report::format(name).ok_or_else(|| Failure::Said(format!("no report format {name}")))?;
+    format.write(report, options, out)?;
+    Ok(())
+}
+
+/// A sink for runs whose report is all that is wanted.
+pub(super) struct Quiet;
+
+impl Sink for Quiet {
+    fn event(&mut self, _event: Event) {}
+
+    fn progress(&mut self, _bytes: u64, _total: u64, _report: &mut dyn FnMut() -> Report) -> bool {
+        true
+    }
+}
+
+/// Whether the dashboard is to be shown; `plain` says that nothing asks for printed output.
+pub(super) fn wants_screen(tui: Tui, plain: bool) -> bool {
+    match tui {
+        Tui::Always => true,
+        Tui::Never => false,
+        Tui::Auto => plain && io::stdout().is_terminal() && io::stdin().is_terminal(),
+    }
+}
+
+pub(super) fn threads(given: Option<u16>) -> usize {
+    match given {
+        Some(count) => usize::from(count),
+        None => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+    }
+}
+
+pub(super) fn show_values(show: bool) -> ShowValues {
+    if show { ShowValues::Plain } else { ShowValues::Redacted }
+}
+
+pub(super) fn lang(lang: Lang) -> report::Lang {
+    match lang {
+        Lang::En => report::Lang::En,
+        Lang::Zh => report::Lang::Zh,
+    }
+}
+
+fn color(args: &Replay) -> Color {
+    if args.output.is_none() { color_of_stdout() } else { Color::Never }
+}
+
+/// Colour on a terminal, unless `NO_COLOR` says otherwise (no-color.org).
+pub(super) fn color_of_stdout() -> Color {
+    let refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    if io::stdout().is_terminal() && !refused { Color::Always } else { Color::Never }
+}
+
+pub(super) fn width() -> usize {
+    if !io::stdout().is_terminal() {
+        return WIDTH_DEFAULT;
+    }
+    crossterm::terminal::size().map_or(WIDTH_DEFAULT, |(columns, _)| usize::from(columns).max(40))
+}
+
+/// Standard output or a file.
+pub(super) struct Output(BufWriter<Box<dyn Write>>);
+
+impl Output {
+    pub(super) fn open(path: Option<&Path>) -> Result<Self, Failure> {
+        let to: Box<dyn Write> = match path {
+            Some(path) => {
+                Box::new(File::create(path).map_err(|error| Failure::Said(format!("{}: {error}", path.display())))?)
+            }
+            None => Box::new(io::stdout()),
+        };
+        Ok(Self(BufWriter::with_capacity(WRITE_BUFFER, to)))
+    }
+
+    pub(super) fn writer(&mut self) -> &mut dyn Write {
+        &mut self.0
+    }
+}

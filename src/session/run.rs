@@ -1,0 +1,233 @@
+//! Feeds the sources of a case through the pipeline and makes the report.
+
+use super::case::{Case, Source};
+use crate::attribute::Attributor;
+use crate::audit;
+use crate::capture::{Capture, CaptureError};
+use crate::detect::Detector;
+use crate::model::{CaptureItem, KeySource, Report, Timestamp};
+use crate::pipeline::{self, Event, Feed, Ledger, Pace, Renderer, Settings};
+use crate::tls::KeyLogProblem;
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+/// What is to be done with exchanges.
+#[derive(Clone)]
+pub enum Wanted {
+    /// Look for personal data in them and judge.
+    Audit,
+    /// Look for nothing; hand them on.
+    Exchanges,
+    /// Look for nothing; render them where they are found.
+    Rendered(Renderer),
+}
+
+/// Sees a run as it goes.
+pub trait Sink {
+    /// An event; observations name their party already.
+    fn event(&mut self, event: Event);
+    /// So many bytes of so many (0 if unknown) have been read. `report` makes a snapshot of the outcome so far, at some
+    /// cost. False ends the run early.
+    fn progress(&mut self, bytes: u64, total: u64, report: &mut dyn FnMut() -> Report) -> bool;
+}
+
+/// How a run ended.
+pub struct Outcome {
+    /// What it found.
+    pub report: Report,
+    /// Inputs that could not be read, or not to their end because the system failed.
+    pub failures: Vec<CaptureError>,
+    /// Whether an input was damaged or cut off.
+    pub damaged: bool,
+}
+
+/// Runs a case. Warnings go into the report as they are; the caller shows them.
+pub fn replay(case: &Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink) -> Outcome {
+    let mut warnings = case.warnings.clone();
+    let mut failures = Vec::new();
+    let mut captures = VecDeque::new();
+    for source in &case.sources {
+        let opened = match source {
+            Source::Input(input) => Capture::open(input),
+            Source::Memory(name, bytes) => Capture::from_memory(name, Arc::clone(bytes)),
+        };
+        match opened {
+            Ok(capture) => captures.push_back(capture),
+            Err(error) => failures.push(error),
+        }
+    }
+    // Key logs may stand behind the packets they open, so mapped captures are looked through for them first.
+    let mut keys = case.keys.clone();
+    for capture in &mut captures {
+        for text in capture.secrets() {
+            let problems = keys.add_text(KeySource::Dsb, &text);
+            tell_problems(&problems, capture.name(), &mut warnings);
+        }
+    }
+    let detector = match wanted {
+        Wanted::Audit => Some(Arc::new(Detector::new(&case.profile, &case.rules))),
+        Wanted::Exchanges | Wanted::Rendered(_) => None,
+    };
+    if let Some(detector) = &detector {
+        warnings.extend(detector.warnings().iter().cloned());
+    }
+    let renderer = match wanted {
+        Wanted::Rendered(renderer) => Some(Arc::clone(renderer)),
+        Wanted::Audit | Wanted::Exchanges => None,
+    };
+    let pace = if captures.iter().all(Capture::is_mapped) { Pace::AtHand } else { Pace::Live };
+    let settings = Settings { keys: Arc::new(keys), detector, renderer };
+    let attributor = Attributor::new(Arc::clone(&case.rules), &case.first_party);
+    let state = State {
+        case,
+        captures,
+        ledger: Ledger::new(attributor, &case.marks),
+        warnings,
+        failures,
+        damaged: false,
+        frames: 0,
+        bytes_done: 0,
+        first: None,
+        last: None,
+        judge: matches!(wanted, Wanted::Audit),
+    };
+    let mut run = Run { state, sink };
+    pipeline::run(&settings, threads, pace, &mut run);
+    let state = run.state;
+    Outcome { report: state.report(), failures: state.failures, damaged: state.damaged }
+}
+
+/// Lines of one key log that are told one by one.
+const KEY_PROBLEMS_TOLD: usize = 5;
+
+fn tell_problems(problems: &[KeyLogProblem], name: &str, warnings: &mut Vec<String>) {
+    for problem in problems.iter().take(KEY_PROBLEMS_TOLD) {
+        warnings.push(format!("{name}: key log inside the capture: line {}: {}", problem.line, problem.message));
+    }
+    if problems.len() > KEY_PROBLEMS_TOLD {
+        warnings.push(format!("{name}: {} more lines like these", problems.len() - KEY_PROBLEMS_TOLD));
+    }
+}
+
+struct Run<'c> {
+    state: State<'c>,
+    sink: &'c mut dyn Sink,
+}
+
+struct State<'c> {
+    case: &'c Case,
+    captures: VecDeque<Capture>,
+    ledger: Ledger,
+    warnings: Vec<String>,
+    failures: Vec<CaptureError>,
+    damaged: bool,
+    frames: u64,
+    bytes_done: u64,
+    first: Option<Timestamp>,
+    last: Option<Timestamp>,
+    judge: bool,
+}
+
+impl State<'_> {
+    fn report(&self) -> Report {
+        let mut report = Report {
+            inputs: self.case.sources.iter().map(Source::name).collect(),
+            started: self.first,
+            ended: self.last,
+            app: self.case.app.clone().or_else(|| self.ledger.app()),
+            policies: self.case.policies.clone(),
+            marks: self.case.marks.clone(),
+            hosts: self.ledger.hosts(),
+            weirds: self.ledger.weirds(),
+            warnings: self.warnings.clone(),
+            coverage: self.ledger.coverage(),
+            exchanges: self.ledger.exchanges(),
+            frames: self.frames,
+            ..Report::default()
+        };
+        if self.ledger.is_full() {
+            report.warnings.push(format!(
+                "more than {} data flows or {} hosts: the rest is not in the report",
+                pipeline::DATA_FLOWS_MAX,
+                pipeline::HOSTS_MAX
+            ));
+        }
+        if self.judge {
+            let documents: Vec<_> = self.case.policies.iter().map(|policy| &*policy.document).collect();
+            let input = audit::AuditInput {
+                flows: self.ledger.data_flows(),
+                hosts: &report.hosts,
+                documents: &documents,
+                marks: &self.case.marks,
+            };
+            let judged = audit::audit(input, &self.case.rules);
+            report.data_flows = judged.data_flows;
+            report.findings = judged.findings;
+            report.declared_only = judged.declared_only;
+        }
+        report
+    }
+
+    fn total(&self) -> u64 {
+        self.bytes_done + self.captures.iter().filter_map(Capture::size).sum::<u64>()
+    }
+}
+
+impl State<'_> {
+    fn next(&mut self) -> Option<CaptureItem> {
+        loop {
+            let capture = self.captures.front_mut()?;
+            capture.number_after(self.frames);
+            match capture.next_item() {
+                Ok(Some(item)) => {
+                    match &item {
+                        CaptureItem::Frames(batch) => {
+                            self.frames += batch.frames.len() as u64;
+                            for frame in [batch.frames.first(), batch.frames.last()].into_iter().flatten() {
+                                self.first = Some(self.first.map_or(frame.ts, |first| first.min(frame.ts)));
+                                self.last = Some(self.last.map_or(frame.ts, |last| last.max(frame.ts)));
+                            }
+                        }
+                        CaptureItem::Warning(_) => self.damaged = true,
+                        CaptureItem::Secrets(_) => {}
+                    }
+                    return Some(item);
+                }
+                Ok(None) => {
+                    self.bytes_done += capture.offset();
+                    self.captures.pop_front();
+                }
+                Err(error) => {
+                    self.failures.push(error);
+                    self.captures.pop_front();
+                }
+            }
+        }
+    }
+}
+
+impl Feed for Run<'_> {
+    fn next(&mut self) -> Option<CaptureItem> {
+        self.state.next()
+    }
+
+    fn event(&mut self, mut event: Event) {
+        self.state.ledger.record(&mut event);
+        self.sink.event(event);
+    }
+
+    fn key_problems(&mut self, problems: Vec<KeyLogProblem>) {
+        let name = self.state.captures.front().map(|capture| capture.name().to_owned()).unwrap_or_default();
+        tell_problems(&problems, &name, &mut self.state.warnings);
+    }
+
+    fn warning(&mut self, warning: String) {
+        self.state.warnings.push(warning);
+    }
+
+    fn progress(&mut self) -> bool {
+        let Self { state, sink } = self;
+        let bytes = state.bytes_done + state.captures.front().map_or(0, Capture::offset);
+        sink.progress(bytes, state.total(), &mut || state.report())
+    }
+}
