@@ -12,7 +12,6 @@ use crate::rules::{parse_marks, parse_profile};
 use crate::session::{self, Case, LoadError, Source, Wanted, policy_used};
 use crate::tls::KeyLog;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 

@@ -3,7 +3,6 @@
 use super::replay::Output;
 use super::{Exit, Failure};
 use crate::audit;
-use std::io::Write;
 
 pub(super) fn run(code: &Option<String>) -> Result<Exit, Failure> {
     let mut out = Output::open(None)?;

@@ -5,7 +5,6 @@ use super::replay::Output;
 use super::{Exit, Failure, complain};
 use crate::rules::RuleSet;
 use crate::session;
-use std::io::Write;
 
 pub(super) fn run(args: &Rules) -> Result<Exit, Failure> {
     let mut out = Output::open(None)?;

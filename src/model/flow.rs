@@ -6,7 +6,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 /// Our sequential number of a flow, from 1 in order of first packets. Five-tuples are used again; this is not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct FlowId(pub u64);
 
 impl fmt::Display for FlowId {

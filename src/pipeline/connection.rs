@@ -2,9 +2,10 @@
 //! HTTP inside TLS, TLS inside a CONNECT tunnel.
 
 use super::collected::Collected;
+use super::tls_layer::TlsLayer;
 use crate::http::{self, Http1};
-use crate::model::{App, Direction, FlowId, FlowKey, OpaqueReason, StreamChunk, Timestamp, TlsInfo, Weird};
-use crate::tls::{self, KeyLog, TlsSession};
+use crate::model::{App, Direction, FlowId, FlowKey, OpaqueReason, StreamChunk, Timestamp, TlsInfo};
+use crate::tls::{self, KeyLog};
 use std::sync::Arc;
 
 /// Most bytes of one direction kept while it is unclear what they are.
@@ -12,12 +13,24 @@ const PROBE_MAX: usize = 4_096;
 /// Most layers inside each other (TLS in CONNECT in TLS …).
 const LAYERS_MAX: u32 = 6;
 
+/// Whether keys may come after the traffic they open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum LateKeys {
+    /// All keys are known from the start.
+    #[default]
+    Never,
+    /// They may: closed sessions are kept, up to a cap, to be tried again.
+    Possible,
+}
+
 /// What all layers of a connection share.
 pub(super) struct Shared {
     pub(super) flow: FlowId,
     pub(super) key: FlowKey,
     pub(super) app: Option<Arc<App>>,
     pub(super) keys: Arc<KeyLog>,
+    /// Whether keys may still come after the traffic they open.
+    pub(super) late_keys: LateKeys,
     /// Index of the next exchange.
     pub(super) next_index: u32,
 }
@@ -45,14 +58,6 @@ struct Held {
     gap: u64,
     ts: Timestamp,
     closed: bool,
-}
-
-/// A TLS session and what is inside it.
-pub(super) struct TlsLayer {
-    session: TlsSession,
-    inner: Stack,
-    /// Whether the inner layer has been told of the session yet.
-    told: bool,
 }
 
 /// HTTP/1 and what it stands in.
@@ -131,10 +136,17 @@ impl Stack {
         }
     }
 
+    /// New keys are known: sessions that stayed closed are tried again.
+    pub(super) fn retry(&mut self, shared: &mut Shared, out: &mut Collected) {
+        if let Self::Tls(layer) = self {
+            layer.retry(shared, out);
+        }
+    }
+
     /// The TLS session nearest to the wire, if there is one.
     pub(super) fn tls(&self) -> Option<Arc<TlsInfo>> {
         match self {
-            Self::Tls(layer) => Some(layer.session.info()),
+            Self::Tls(layer) => Some(layer.info()),
             Self::Probing(_) | Self::Http1(_) | Self::Opaque(_) => None,
         }
     }
@@ -154,6 +166,16 @@ impl Stack {
 }
 
 impl Probing {
+    /// Nothing seen yet, so many layers down.
+    pub(super) fn at(depth: u32) -> Self {
+        Self { depth, ..Self::default() }
+    }
+
+    /// Tells in which TLS session the bytes travel.
+    pub(super) fn set_tls(&mut self, tls: Arc<TlsInfo>) {
+        self.tls = Some(tls);
+    }
+
     /// Adds bytes; gives the layer they turned out to be.
     fn chunk(&mut self, shared: &mut Shared, chunk: StreamChunk<'_>, out: &mut Collected) -> Option<Stack> {
         let waiting = !self.held[0].bytes.is_empty() || !self.held[1].bytes.is_empty();
@@ -233,60 +255,6 @@ impl Stack {
             out.opaque(chunk.bytes.len(), OpaqueReason::UnknownProtocol);
         } else {
             self.chunk(shared, chunk, out);
-        }
-    }
-}
-
-impl TlsLayer {
-    fn new(shared: &Shared, depth: u32) -> Self {
-        let inner = Stack::Probing(Probing { depth, ..Probing::default() });
-        Self { session: TlsSession::new(Arc::clone(&shared.keys)), inner, told: false }
-    }
-
-    fn chunk(&mut self, shared: &mut Shared, chunk: StreamChunk<'_>, out: &mut Collected) {
-        let mut plain = out.spare_tls();
-        self.session.chunk(chunk, &mut plain);
-        self.pass_on(shared, &plain, chunk.ts, out);
-        out.return_tls(plain);
-    }
-
-    fn close(&mut self, shared: &mut Shared, direction: Direction, ts: Timestamp, out: &mut Collected) {
-        let mut plain = out.spare_tls();
-        self.session.close(direction, &mut plain);
-        self.pass_on(shared, &plain, ts, out);
-        out.return_tls(plain);
-        self.inner.close(shared, direction, ts, out);
-    }
-
-    fn finish(&mut self, shared: &mut Shared, ts: Timestamp, out: &mut Collected) {
-        self.inner.finish(shared, ts, out);
-        if let Some(reason) = self.session.opaque_reason() {
-            out.opaque(0, reason);
-        }
-    }
-
-    fn pass_on(&mut self, shared: &mut Shared, plain: &tls::Output, ts: Timestamp, out: &mut Collected) {
-        for name in &plain.names {
-            out.sni(shared.flow, ts, name);
-        }
-        for weird in &plain.weirds {
-            out.weird(Weird { flow: Some(shared.flow), ..weird.clone() });
-        }
-        if plain.opaque_bytes > 0 {
-            let reason = self.session.opaque_reason().unwrap_or(OpaqueReason::NoKey);
-            out.opaque(usize::try_from(plain.opaque_bytes).unwrap_or(usize::MAX), reason);
-        }
-        for chunk in plain.plaintext() {
-            if !self.told {
-                self.told = true;
-                if let Stack::Probing(probing) = &mut self.inner {
-                    probing.tls = Some(self.session.info());
-                }
-            }
-            self.inner.chunk(shared, chunk, out);
-        }
-        for &direction in &plain.closed {
-            self.inner.close(shared, direction, ts, out);
         }
     }
 }

@@ -54,6 +54,7 @@ pub(super) struct Intake {
     order: u64,
     open: std::collections::BTreeSet<FlowId>,
     last_ts: Timestamp,
+    last_flow: FlowId,
 }
 
 impl Intake {
@@ -74,6 +75,7 @@ impl Intake {
         }
         if seen.opened.is_some() {
             self.open.insert(seen.id);
+            self.last_flow = self.last_flow.max(seen.id);
         }
         let (tcp, payload, missing) = match packet.transport {
             Transport::Tcp(tcp) => {
@@ -96,6 +98,13 @@ impl Intake {
         for _ in 0..forced {
             weird(self.order, Weird::new(Layer::Flow, "flow given up: too many are open"));
         }
+    }
+
+    /// Places in the order for something that concerns every flow: each flow's is this plus its id.
+    pub(super) fn next_orders(&mut self) -> u64 {
+        let first = self.order + 1;
+        self.order = first + self.last_flow.0;
+        first
     }
 
     /// Ends all flows that are still open, in the order they were opened.

@@ -12,12 +12,15 @@ mod ledger;
 mod observe;
 mod parallel;
 mod shard;
+mod tls_layer;
 mod udp;
 
+pub use connection::LateKeys;
 pub use event::{Event, FlowSummary};
 pub use ledger::{DATA_FLOWS_MAX, HOSTS_MAX, Ledger, NAMES_MAX};
 pub use parallel::{Feed, Pace, run};
 pub use shard::Renderer;
+pub use tls_layer::TLS_HELD_MAX;
 
 use crate::detect::Detector;
 use crate::model::{Frame, KeySource};
@@ -33,6 +36,8 @@ use std::sync::Arc;
 pub struct Settings {
     /// TLS secrets known from the start.
     pub keys: Arc<KeyLog>,
+    /// Whether more of them may come with the capture, after the traffic they open.
+    pub late_keys: LateKeys,
     /// Looks for personal data, if wanted.
     pub detector: Option<Arc<Detector>>,
     /// Turns exchanges into bytes instead of handing them on, if wanted.
@@ -41,7 +46,8 @@ pub struct Settings {
 
 impl Settings {
     fn shard(&self) -> Shard {
-        Shard::new(Arc::clone(&self.keys), self.detector.as_deref().map(Observer::new), self.renderer.clone())
+        let observer = self.detector.as_deref().map(Observer::new);
+        Shard::new(Arc::clone(&self.keys), self.late_keys, observer, self.renderer.clone())
     }
 }
 
@@ -50,6 +56,7 @@ pub struct Pipeline {
     intake: Intake,
     shard: Shard,
     keys: KeyLog,
+    keys_changed: bool,
     events: Vec<shard::Ordered>,
     ready: VecDeque<Event>,
 }
@@ -59,11 +66,19 @@ impl Pipeline {
     #[must_use]
     pub fn new(settings: &Settings) -> Self {
         let keys = KeyLog::clone(&settings.keys);
-        Self { intake: Intake::default(), shard: settings.shard(), keys, events: Vec::new(), ready: VecDeque::new() }
+        Self {
+            intake: Intake::default(),
+            shard: settings.shard(),
+            keys,
+            keys_changed: false,
+            events: Vec::new(),
+            ready: VecDeque::new(),
+        }
     }
 
     /// Takes the next frame of the capture.
     pub fn handle_frame(&mut self, frame: &Frame<'_>) {
+        self.use_keys();
         let Self { intake, shard, events, ready, .. } = self;
         let mut weirds = Vec::new();
         intake.frame(frame, &mut |item| shard.item(item, events), &mut |order, weird| {
@@ -74,15 +89,26 @@ impl Pipeline {
         ready.extend(events.drain(..).map(|(_, event)| event));
     }
 
-    /// Takes lines of a key log; sessions that begin later use them. Gives the lines that were wrong.
+    /// Takes lines of a key log; they are used from the next frame on. Gives the lines that were wrong.
     pub fn handle_keys(&mut self, source: KeySource, text: &[u8]) -> Vec<crate::tls::KeyLogProblem> {
         let problems = self.keys.add_text(source, text);
-        self.shard.set_keys(Arc::new(self.keys.clone()));
+        self.keys_changed = true;
         problems
+    }
+
+    /// Hands new keys to the sessions: several key logs in a row count as one.
+    fn use_keys(&mut self) {
+        if !std::mem::take(&mut self.keys_changed) {
+            return;
+        }
+        let order = self.intake.next_orders();
+        self.shard.set_keys(order, &Arc::new(self.keys.clone()), &mut self.events);
+        self.ready.extend(self.events.drain(..).map(|(_, event)| event));
     }
 
     /// The capture ended: ends all flows.
     pub fn finish(&mut self) {
+        self.use_keys();
         let Self { intake, shard, events, ready, .. } = self;
         intake.finish(&mut |item| shard.item(item, events));
         ready.extend(events.drain(..).map(|(_, event)| event));

@@ -87,7 +87,7 @@ struct Posted {
 
 enum Work {
     Items { segment: Option<Segment>, items: Vec<Posted> },
-    Keys(Arc<KeyLog>),
+    Keys(u64, Arc<KeyLog>),
 }
 
 fn run_threads(settings: &Settings, threads: usize, pace: Pace, feed: &mut dyn Feed) {
@@ -102,10 +102,14 @@ fn run_threads(settings: &Settings, threads: usize, pace: Pace, feed: &mut dyn F
         }
         let mut driver = Driver { workers, intake: Intake::default(), in_flight: VecDeque::new() };
         let mut keys = KeyLog::clone(&settings.keys);
+        let mut keys_changed = false;
         let most = if pace == Pace::Live { 0 } else { IN_FLIGHT };
         while let Some(item) = feed.next() {
             match item {
                 CaptureItem::Frames(batch) => {
+                    if std::mem::take(&mut keys_changed) {
+                        driver.send_keys(&Arc::new(keys.clone()));
+                    }
                     driver.send(&batch);
                     if !driver.collect(most, feed) {
                         break;
@@ -113,10 +117,13 @@ fn run_threads(settings: &Settings, threads: usize, pace: Pace, feed: &mut dyn F
                 }
                 CaptureItem::Secrets(text) => {
                     feed.key_problems(keys.add_text(KeySource::Dsb, &text));
-                    driver.send_keys(&Arc::new(keys.clone()));
+                    keys_changed = true;
                 }
                 CaptureItem::Warning(warning) => feed.warning(warning),
             }
+        }
+        if keys_changed {
+            driver.send_keys(&Arc::new(keys.clone()));
         }
         driver.finish();
         driver.collect(0, feed);
@@ -163,10 +170,13 @@ impl Driver {
         self.in_flight.push_back(own);
     }
 
-    fn send_keys(&self, keys: &Arc<KeyLog>) {
+    fn send_keys(&mut self, keys: &Arc<KeyLog>) {
+        let order = self.intake.next_orders();
         for (to, _) in &self.workers {
-            assert!(to.send(Work::Keys(Arc::clone(keys))).is_ok(), "a worker ended before its input: it has panicked");
+            let work = Work::Keys(order, Arc::clone(keys));
+            assert!(to.send(work).is_ok(), "a worker ended before its input: it has panicked");
         }
+        self.in_flight.push_back(Vec::new());
     }
 
     /// Hands events over until at most `most` batches are in flight; false where the caller wants no more.
@@ -194,18 +204,18 @@ impl Driver {
 
 fn worker(mut shard: Shard, work: &Receiver<Work>, done: &Sender<Vec<Ordered>>) {
     while let Ok(work) = work.recv() {
+        let mut events = Vec::new();
         match work {
-            Work::Keys(keys) => shard.set_keys(keys),
+            Work::Keys(order, keys) => shard.set_keys(order, &keys, &mut events),
             Work::Items { segment, items } => {
                 let bytes = segment.as_ref().map(|segment| (**segment).as_ref()).unwrap_or_default();
-                let mut events = Vec::new();
                 for posted in items {
                     shard.item(posted.open(bytes), &mut events);
                 }
-                if done.send(events).is_err() {
-                    return;
-                }
             }
+        }
+        if done.send(events).is_err() {
+            return;
         }
     }
 }

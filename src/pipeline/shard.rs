@@ -2,7 +2,7 @@
 //! share nothing but the read-only settings, so their number changes nothing in what comes out.
 
 use super::collected::{Collected, host_of};
-use super::connection::{Shared, Stack};
+use super::connection::{LateKeys, Shared, Stack};
 use super::event::{Event, FlowSummary};
 use super::intake::{Item, ItemKind, PacketItem, TcpItem};
 use super::observe::Observer;
@@ -24,6 +24,7 @@ pub(super) type Ordered = (u64, Event);
 pub(super) struct Shard {
     flows: FxHashMap<FlowId, FlowState>,
     keys: Arc<KeyLog>,
+    late_keys: LateKeys,
     output: Emitting,
 }
 
@@ -59,19 +60,37 @@ struct TcpState {
 }
 
 impl Shard {
-    pub(super) fn new(keys: Arc<KeyLog>, observer: Option<Observer>, renderer: Option<Renderer>) -> Self {
+    pub(super) fn new(
+        keys: Arc<KeyLog>,
+        late_keys: LateKeys,
+        observer: Option<Observer>,
+        renderer: Option<Renderer>,
+    ) -> Self {
         let output = Emitting { observer, renderer, collected: Collected::default() };
-        Self { flows: FxHashMap::default(), keys, output }
+        Self { flows: FxHashMap::default(), keys, late_keys, output }
     }
 
-    /// Sessions that begin from now on look their keys up here.
-    pub(super) fn set_keys(&mut self, keys: Arc<KeyLog>) {
-        self.keys = keys;
+    /// Sessions that begin from now on look their keys up here, and closed ones that wait for theirs are tried again.
+    pub(super) fn set_keys(&mut self, first_order: u64, keys: &Arc<KeyLog>, events: &mut Vec<Ordered>) {
+        self.keys = Arc::clone(keys);
+        if self.late_keys == LateKeys::Never {
+            return;
+        }
+        let mut ids: Vec<_> = self.flows.keys().copied().collect();
+        ids.sort_unstable();
+        for id in ids {
+            let Some(flow) = self.flows.get_mut(&id) else { continue };
+            flow.shared.keys = Arc::clone(keys);
+            if let Content::Tcp(tcp) = &mut flow.content {
+                tcp.stack.retry(&mut flow.shared, &mut self.output.collected);
+                self.output.emit(first_order + id.0, flow, events);
+            }
+        }
     }
 
     /// Takes an item; appends the events it leads to.
     pub(super) fn item(&mut self, item: Item<'_>, events: &mut Vec<Ordered>) {
-        let Self { flows, keys, output } = self;
+        let Self { flows, keys, late_keys, output } = self;
         let (order, ts) = (item.order, item.ts);
         match item.kind {
             ItemKind::End => {
@@ -84,7 +103,7 @@ impl Shard {
             ItemKind::Packet(packet) => {
                 let flow = match flows.entry(item.flow) {
                     Entry::Occupied(entry) => entry.into_mut(),
-                    Entry::Vacant(entry) => match FlowState::open(item.flow, &packet, ts, keys) {
+                    Entry::Vacant(entry) => match FlowState::open(item.flow, &packet, ts, keys, *late_keys) {
                         Some(flow) => entry.insert(flow),
                         None => return,
                     },
@@ -133,7 +152,13 @@ impl Emitting {
 }
 
 impl FlowState {
-    fn open(id: FlowId, packet: &PacketItem<'_>, ts: Timestamp, keys: &Arc<KeyLog>) -> Option<Self> {
+    fn open(
+        id: FlowId,
+        packet: &PacketItem<'_>,
+        ts: Timestamp,
+        keys: &Arc<KeyLog>,
+        late_keys: LateKeys,
+    ) -> Option<Self> {
         let (key, _) = packet.opened?;
         let content = match key.transport {
             TransportProtocol::Tcp => {
@@ -142,7 +167,7 @@ impl FlowState {
             TransportProtocol::Udp => Content::Udp(UdpFlow::default()),
         };
         Some(Self {
-            shared: Shared { flow: id, key, app: packet.app.clone(), keys: Arc::clone(keys), next_index: 0 },
+            shared: Shared { flow: id, key, app: packet.app.clone(), keys: Arc::clone(keys), late_keys, next_index: 0 },
             first_ts: ts,
             last_ts: ts,
             bytes: 0,

@@ -6,7 +6,7 @@ use crate::audit;
 use crate::capture::{Capture, CaptureError};
 use crate::detect::Detector;
 use crate::model::{CaptureItem, KeySource, Report, Timestamp};
-use crate::pipeline::{self, Event, Feed, Ledger, Pace, Renderer, Settings};
+use crate::pipeline::{self, Event, Feed, LateKeys, Ledger, Pace, Renderer, Settings};
 use crate::tls::KeyLogProblem;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -76,7 +76,8 @@ pub fn replay(case: &Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink)
         Wanted::Audit | Wanted::Exchanges => None,
     };
     let pace = if captures.iter().all(Capture::is_mapped) { Pace::AtHand } else { Pace::Live };
-    let settings = Settings { keys: Arc::new(keys), detector, renderer };
+    let late_keys = if pace == Pace::Live { LateKeys::Possible } else { LateKeys::Never };
+    let settings = Settings { keys: Arc::new(keys), late_keys, detector, renderer };
     let attributor = Attributor::new(Arc::clone(&case.rules), &case.first_party);
     let state = State {
         case,

@@ -126,6 +126,12 @@ impl TlsSession {
         Arc::clone(&self.info)
     }
 
+    /// The random value of the ClientHello, by which key logs name the session; none before it was seen.
+    #[must_use]
+    pub fn client_random(&self) -> Option<[u8; 32]> {
+        self.client.as_ref().map(|client| client.random)
+    }
+
     /// Whether application data was opened.
     #[must_use]
     pub const fn readable(&self) -> bool {

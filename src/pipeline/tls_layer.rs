@@ -1,0 +1,173 @@
+//! A TLS session and what is inside it. Where keys may come later than the traffic (a capture streamed in while its
+//! key log grows), the ciphertext of a closed session is kept for a while and tried again when its keys turn up.
+
+use super::collected::Collected;
+use super::connection::{LateKeys, Probing, Shared, Stack};
+use crate::http::HeldChunk;
+use crate::model::{Direction, FlowId, OpaqueReason, StreamChunk, Timestamp, TlsInfo, Weird};
+use crate::tls::{self, TlsSession};
+use std::sync::Arc;
+
+/// Most ciphertext of one session kept for keys that may come later.
+pub const TLS_HELD_MAX: usize = 1 << 20;
+
+pub(super) struct TlsLayer {
+    session: TlsSession,
+    inner: Stack,
+    depth: u32,
+    /// Whether the inner layer has been told of the session yet.
+    told: bool,
+    /// Set while the session is closed and keys may still come.
+    held: Option<Held>,
+}
+
+/// A closed session that may be opened later.
+#[derive(Default)]
+struct Held {
+    chunks: Vec<HeldChunk>,
+    bytes: usize,
+    ends: Vec<(Direction, Timestamp)>,
+    opaque_bytes: u64,
+    reason: Option<OpaqueReason>,
+}
+
+impl TlsLayer {
+    pub(super) fn new(shared: &Shared, depth: u32) -> Self {
+        Self {
+            session: TlsSession::new(Arc::clone(&shared.keys)),
+            inner: Stack::Probing(Probing::at(depth)),
+            depth,
+            told: false,
+            held: (shared.late_keys == LateKeys::Possible).then(Held::default),
+        }
+    }
+
+    pub(super) fn info(&self) -> Arc<TlsInfo> {
+        self.session.info()
+    }
+
+    pub(super) fn chunk(&mut self, shared: &mut Shared, chunk: StreamChunk<'_>, out: &mut Collected) {
+        if let Some(held) = &mut self.held {
+            held.bytes += chunk.bytes.len();
+            let StreamChunk { direction, ts, gap, bytes } = chunk;
+            held.chunks.push(HeldChunk { direction, ts, gap, bytes: bytes.to_vec() });
+        }
+        let mut plain = out.spare_tls();
+        self.session.chunk(chunk, &mut plain);
+        self.pass_on(shared, &plain, chunk.ts, out);
+        out.return_tls(plain);
+        if self.session.readable() {
+            // It opens: from here on nothing is to be waited for.
+            self.give_up_waiting(out);
+        } else if self.held.as_ref().is_some_and(|held| held.bytes > TLS_HELD_MAX) {
+            self.give_up_waiting(out);
+        }
+    }
+
+    pub(super) fn close(&mut self, shared: &mut Shared, direction: Direction, ts: Timestamp, out: &mut Collected) {
+        if let Some(held) = &mut self.held {
+            held.ends.push((direction, ts));
+        }
+        let mut plain = out.spare_tls();
+        self.session.close(direction, &mut plain);
+        self.pass_on(shared, &plain, ts, out);
+        out.return_tls(plain);
+        self.inner.close(shared, direction, ts, out);
+    }
+
+    pub(super) fn finish(&mut self, shared: &mut Shared, ts: Timestamp, out: &mut Collected) {
+        self.retry_with(shared, Accept::Anything, out);
+        self.give_up_waiting(out);
+        self.inner.finish(shared, ts, out);
+        if let Some(reason) = self.session.opaque_reason() {
+            out.opaque(0, reason);
+        }
+    }
+
+    /// New keys are known.
+    pub(super) fn retry(&mut self, shared: &mut Shared, out: &mut Collected) {
+        if self.held.is_some() {
+            self.retry_with(shared, Accept::AllOpen, out);
+        } else {
+            self.inner.retry(shared, out);
+        }
+    }
+
+    fn retry_with(&mut self, shared: &mut Shared, accept: Accept, out: &mut Collected) {
+        let Some(held) = &self.held else { return };
+        if !self.session.client_random().is_some_and(|random| shared.keys.knows(&random)) {
+            return;
+        }
+        let (index, late_keys) = (shared.next_index, std::mem::replace(&mut shared.late_keys, LateKeys::Never));
+        let mut layer = Self::new(shared, self.depth);
+        let mut trial = Collected::default();
+        for chunk in &held.chunks {
+            layer.chunk(shared, chunk.as_chunk(), &mut trial);
+        }
+        for &(direction, ts) in &held.ends {
+            layer.close(shared, direction, ts, &mut trial);
+        }
+        shared.late_keys = late_keys;
+        let opened = layer.session.readable() && (accept == Accept::Anything || trial.opaque_bytes == 0);
+        if opened {
+            // The name was told when it was first seen.
+            trial.names.clear();
+            out.absorb(trial);
+            *self = layer;
+        } else {
+            shared.next_index = index;
+        }
+    }
+
+    fn give_up_waiting(&mut self, out: &mut Collected) {
+        if let Some(Held { opaque_bytes, reason: Some(reason), .. }) = self.held.take() {
+            out.opaque(usize::try_from(opaque_bytes).unwrap_or(usize::MAX), reason);
+        }
+    }
+
+    fn pass_on(&mut self, shared: &mut Shared, plain: &tls::Output, ts: Timestamp, out: &mut Collected) {
+        self.tell(shared.flow, plain, ts, out);
+        for chunk in plain.plaintext() {
+            if !self.told {
+                self.told = true;
+                if let Stack::Probing(probing) = &mut self.inner {
+                    probing.set_tls(self.session.info());
+                }
+            }
+            self.inner.chunk(shared, chunk, out);
+        }
+        for &direction in &plain.closed {
+            self.inner.close(shared, direction, ts, out);
+        }
+    }
+
+    /// Names, weirds and what stayed closed.
+    fn tell(&mut self, flow: FlowId, plain: &tls::Output, ts: Timestamp, out: &mut Collected) {
+        for name in &plain.names {
+            out.sni(flow, ts, name);
+        }
+        for weird in &plain.weirds {
+            out.weird(Weird { flow: Some(flow), ..weird.clone() });
+        }
+        if plain.opaque_bytes == 0 {
+            return;
+        }
+        let reason = self.session.opaque_reason().unwrap_or(OpaqueReason::NoKey);
+        match &mut self.held {
+            Some(held) => {
+                held.opaque_bytes += plain.opaque_bytes;
+                held.reason = Some(reason);
+            }
+            None => out.opaque(usize::try_from(plain.opaque_bytes).unwrap_or(usize::MAX), reason),
+        }
+    }
+}
+
+/// When a second attempt counts.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Accept {
+    /// Only if nothing stays closed: more keys may come.
+    AllOpen,
+    /// If anything opens: no more keys come.
+    Anything,
+}
