@@ -159,6 +159,12 @@ impl Capture {
         }
     }
 
+    /// Frames read so far, with those [`Capture::number_after`] told of.
+    #[must_use]
+    pub fn frames(&self) -> u64 {
+        self.frames
+    }
+
     /// Numbers the frames to come as if `frames` had been read before them.
     pub fn number_after(&mut self, frames: u64) {
         self.frames = frames;

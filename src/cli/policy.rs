@@ -23,7 +23,11 @@ pub(super) fn run(args: &Policy) -> Result<Exit, Failure> {
             serde_json::to_writer_pretty(out.writer(), &policy::to_json(&documents)).map_err(std::io::Error::from)?;
             writeln!(out.writer())?;
         }
-        PolicyFormat::Toml => out.writer().write_all(policy::to_toml(&documents).as_bytes())?,
+        PolicyFormat::Toml => {
+            let text =
+                policy::to_toml(&documents).map_err(|error| Failure::Said(format!("{}: {error}", file.display())))?;
+            out.writer().write_all(text.as_bytes())?;
+        }
         PolicyFormat::Text => {
             for document in &documents {
                 write_text(document, out.writer())?;

@@ -201,7 +201,7 @@ fn load_policy(path: &Path, version: Option<&str>, rules: &RuleSet) -> Result<Po
     let file = shown(path);
     let text = load_policy_text(path)?;
     let documents = if path.extension().is_some_and(|extension| extension == "toml") {
-        policy::from_toml(&file, &text, rules).map_err(LoadError::Rules)?
+        policy::from_toml(&text).map_err(|error| LoadError::Wrong(format!("{file}: {error}")))?
     } else {
         policy::read(&text, rules)
     };

@@ -139,7 +139,7 @@ fn turns() -> [Turn; 1] {
 fn open(file: &[u8]) -> Capture {
     let mut written = tempfile::NamedTempFile::new().expect("a temporary file");
     written.write_all(file).expect("room for a capture");
-    Capture::open(&Input::File(written.path().to_owned()), 1).expect("a capture")
+    Capture::open(&Input::File(written.path().to_owned())).expect("a capture")
 }
 
 fn each_packet(file: &[u8], mut visit: impl FnMut(&divulge::model::Packet<'_>)) {
