@@ -40,8 +40,13 @@ impl Attributor {
         if let Some((rule, _)) = self.rules.party_by_host(&host) {
             return Arc::clone(&rule.party);
         }
-        let name: Arc<str> = Arc::from(registrable_domain(&host));
-        Arc::new(Party { id: Arc::clone(&name), name, role: Role::ThirdParty })
+        // A single label (`localhost`, `router`) or a bare public suffix belongs to nobody who can be named.
+        let (name, role) = match psl::domain_str(&host) {
+            Some(domain) => (domain, Role::ThirdParty),
+            None => (&*host, Role::Unknown),
+        };
+        let name: Arc<str> = Arc::from(name);
+        Arc::new(Party { id: Arc::clone(&name), name, role })
     }
 
     /// Whether the host belongs to the app's own side.
@@ -114,7 +119,7 @@ mod tests {
             ("203.0.113.9", "203.0.113.9", Role::Unknown),
             ("[2001:db8::1]:443", "2001:db8::1", Role::Unknown),
             ("2001:db8::1", "2001:db8::1", Role::Unknown),
-            ("localhost", "localhost", Role::ThirdParty),
+            ("localhost", "localhost", Role::Unknown),
             ("", "unknown", Role::Unknown),
         ] {
             let party = attributor.party(host);

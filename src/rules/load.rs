@@ -1,5 +1,6 @@
 //! Rule files → [`RuleSet`], with every mistake collected. What a file holds follows from its folder.
 
+use super::forms::{compile, is_host, is_id, is_package};
 use super::raw::{
     ConfidenceName, EntitiesFile, IdentifierFile, KeyTable, OneOrMany, OntologyFile, PartyFile, RoleName,
 };
@@ -8,7 +9,6 @@ use super::{
     RuleFile, RuleSet, THIRD_PARTY, normalise_alias, normalise_key,
 };
 use crate::model::{Confidence, DataType, Party, Role};
-use regex::Regex;
 use rustc_hash::FxHashMap;
 use serde::de::DeserializeOwned;
 use std::collections::BTreeMap;
@@ -67,44 +67,6 @@ pub(super) fn load(files: &[RuleFile]) -> Result<RuleSet, Vec<RuleError>> {
 /// Reads one file, or says why not.
 fn parse<T: DeserializeOwned>(file: &RuleFile, errors: &mut Vec<RuleError>) -> Option<T> {
     toml::from_str(&file.text).map_err(|error| errors.push(RuleError::from_toml(&file.path, &file.text, &error))).ok()
-}
-
-/// Whether an id is lower-case words joined by underscores.
-fn is_id(id: &str) -> bool {
-    !id.is_empty() && id.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
-}
-
-/// Whether a host name or domain suffix is well formed and lower case.
-fn is_host(host: &str) -> bool {
-    host.contains('.')
-        && host.len() <= 253
-        && host.split('.').all(|label| {
-            !label.is_empty()
-                && label.len() <= 63
-                && !label.starts_with('-')
-                && !label.ends_with('-')
-                && label.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
-        })
-        && !host.bytes().all(|b| b.is_ascii_digit() || b == b'.')
-}
-
-/// Whether a package prefix is dotted Java names.
-fn is_package(package: &str) -> bool {
-    package.split('.').all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
-}
-
-/// Compiles a pattern for ASCII-fast matching.
-fn compile(pattern: &str) -> Result<Regex, String> {
-    let unguarded = pattern.replace("(?-u:\\b)", "").replace("(?-u:\\B)", "").replace("\\\\", "");
-    for (class, instead) in [("\\b", "(?-u:\\b)"), ("\\d", "[0-9]"), ("\\w", "[0-9A-Za-z_]"), ("\\s", "[ \\t\\r\\n]")] {
-        if unguarded.contains(class) {
-            return Err(format!("`{class}` is Unicode-aware and slow here; write `{instead}`"));
-        }
-    }
-    Regex::new(pattern).map_err(|error| {
-        let text = error.to_string();
-        format!("bad pattern: {}", text.lines().last().unwrap_or(&text).trim_start_matches("error: "))
-    })
 }
 
 impl From<ConfidenceName> for Confidence {
@@ -183,7 +145,7 @@ impl<'f> Loader<'f> {
             let party = PartyFile {
                 company: None,
                 role: None,
-                category: Some(table.parents),
+                category: table.parents,
                 aliases: table.aliases,
                 whole_only: None,
                 packages: None,
@@ -229,6 +191,7 @@ impl<'f> Loader<'f> {
             list.iter().flat_map(|list| list.get_ref()).map(|item| item.get_ref().clone()).collect()
         };
         for (key, list) in [
+            ("category", &raw.category),
             ("aliases", &raw.aliases),
             ("whole_only", &raw.whole_only),
             ("packages", &raw.packages),
@@ -249,7 +212,7 @@ impl<'f> Loader<'f> {
             self.type_references.push((file, item.span(), item.get_ref().clone()));
         }
         let mut parents: Vec<Arc<str>> = Vec::new();
-        for parent in raw.category.iter().flatten() {
+        for parent in raw.category.iter().flat_map(toml::Spanned::get_ref) {
             self.entity_references.push((file, parent.span(), parent.get_ref().clone()));
             parents.push(Arc::from(parent.get_ref().as_str()));
         }

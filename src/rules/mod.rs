@@ -4,6 +4,7 @@
 //! marks. Touches no disk: the built-in files are part of the program, others are handed over as text.
 
 mod error;
+mod forms;
 mod graph;
 mod identifier;
 mod load;

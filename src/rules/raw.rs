@@ -1,16 +1,23 @@
 //! Rule files as they are written, key by key. Unknown keys are errors here; meaning is checked by `load`.
 
-use serde::Deserialize;
+use serde::de::Error;
+use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 
 /// A string that knows where it stands.
 pub(super) type Text = Spanned<String>;
 
+/// A list that holds something.
+fn non_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    let list = Vec::<T>::deserialize(deserializer)?;
+    if list.is_empty() { Err(D::Error::custom("empty list; leave it out")) } else { Ok(list) }
+}
+
 /// `rules/ontology.toml`, `rules/ontology/*.toml`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct OntologyFile {
-    #[serde(rename = "type")]
+    #[serde(rename = "type", deserialize_with = "non_empty")]
     pub(super) types: Vec<TypeTable>,
 }
 
@@ -19,13 +26,13 @@ pub(super) struct OntologyFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct TypeTable {
     pub(super) id: Text,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "non_empty")]
     pub(super) parents: Vec<Text>,
     pub(super) label_zh: Text,
     pub(super) label_en: Text,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "non_empty")]
     pub(super) zh: Vec<Text>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "non_empty")]
     pub(super) en: Vec<Text>,
     #[serde(default)]
     pub(super) sensitive: bool,
@@ -43,8 +50,7 @@ pub(super) struct EntitiesFile {
 #[serde(deny_unknown_fields)]
 pub(super) struct EntityTable {
     pub(super) id: Text,
-    #[serde(default)]
-    pub(super) parents: Vec<Text>,
+    pub(super) parents: Option<Spanned<Vec<Text>>>,
     pub(super) name: Text,
     pub(super) name_en: Text,
     pub(super) aliases: Option<Spanned<Vec<Text>>>,
@@ -60,7 +66,7 @@ pub(super) struct PartyFile {
     /// Name of the company, or the id of one in `rules/companies`.
     pub(super) company: Option<Text>,
     pub(super) role: Option<Spanned<RoleName>>,
-    pub(super) category: Option<Vec<Text>>,
+    pub(super) category: Option<Spanned<Vec<Text>>>,
     pub(super) aliases: Option<Spanned<Vec<Text>>>,
     /// Those of its names that are words of the language too.
     pub(super) whole_only: Option<Spanned<Vec<Text>>>,
@@ -91,10 +97,10 @@ pub(super) struct IdentifierFile {
     pub(super) key: Vec<KeyTable>,
     #[serde(default)]
     pub(super) pattern: Vec<PatternTable>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "non_empty")]
     pub(super) stop: Vec<Text>,
     /// Keys under which a form is no hit: names, or patterns between slashes.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "non_empty")]
     pub(super) not_keys: Vec<Text>,
     pub(super) source: Option<String>,
 }

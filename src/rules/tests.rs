@@ -162,6 +162,24 @@ fn mistakes_name_file_line_and_column() {
 }
 
 #[test]
+fn empty_lists_are_mistakes() {
+    let head = "[[type]]\nid = \"hull_number\"\nlabel_zh = \"船号\"\nlabel_en = \"hull number\"\n";
+    for (path, text, message) in [
+        ("ontology/x.toml", format!("{head}parents = []\n"), "ontology/x.toml:5:11: empty list"),
+        ("ontology/x.toml", format!("{head}parents = [\"identity\"]\nzh = []\n"), "ontology/x.toml:6:6: empty list"),
+        ("identifiers/x.toml", "data_type = \"cookie\"\nstop = []\n".to_owned(), "identifiers/x.toml:2:8: empty list"),
+        (
+            "sdks/x.toml",
+            "id = \"x\"\nname = \"甲\"\ncategory = []\n".to_owned(),
+            "sdks/x.toml:3:12: `category` is empty",
+        ),
+    ] {
+        let found = errors(path, &text);
+        assert!(found[0].starts_with(message), "{found:?} is not {message}");
+    }
+}
+
+#[test]
 fn all_mistakes_of_a_file_are_told_at_once() {
     let found = errors(
         "sdks/x.toml",
