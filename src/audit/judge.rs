@@ -1,6 +1,6 @@
 //! Judges one data flow against the statements of the policies: PoliCheck's relevant statements, contradictions,
 //! nearest statement and distances, in PoliCheck's order of tests, with the promises of `promise` held against the
-//! bytes. Gives the verdict with the statements it rests on and the reason in words.
+//! bytes. Departs from it in one thing: a statement about personal information at large declares no data (`licenses`). Gives the verdict with the statements it rests on and the reason in words.
 
 use super::promise::{self, Denial};
 use super::relation::{Cell, Relation};
@@ -97,7 +97,6 @@ impl<'a> Judge<'a> {
             hits.iter().copied().filter(|hit| hit.denial.is_some_and(|d| d != Denial::Open)).collect();
         let open: Vec<Hit> = hits.iter().copied().filter(|hit| hit.denial == Some(Denial::Open)).collect();
         let declared: Vec<Hit> = hits.iter().copied().filter(|hit| hit.denial.is_none()).collect();
-        // A promise about anonymised information at large licenses nothing that is sent as it is.
         let (declared, idle): (Vec<Hit>, Vec<Hit>) = declared.into_iter().partition(|hit| case.licenses(hit));
         let relevant = declared.iter().filter(|hit| !self.said(hit).implied).map(|hit| hit.at).collect();
         let mut judgement = match (declared.is_empty(), denials.is_empty()) {
@@ -212,19 +211,25 @@ struct Case<'j, 'a> {
 }
 
 impl Case<'_, '_> {
+    /// Whether a positive statement tells anything of this flow. "We collect (or share) your personal information"
+    /// says that some is, not which: it stands in every policy, and would license everything. The denial "we do not
+    /// share your personal information" speaks of all of it and counts. For a recipient that is named, the statement
+    /// is vague, but it is one.
     fn licenses(&self, hit: &Hit) -> bool {
         let said = self.judge.said(hit);
-        let anonymised = matches!(said.declaration.form, Some(DataForm::Anonymised | DataForm::Hashed));
-        let own = self.judge.receiver(said).own;
-        let specific = said.data.data_type.as_str() != ROOT || (hit.distances.entity == 0 && !own);
-        !anonymised || specific || promise::plainly_sent(self.flow).is_none()
+        let named = hit.distances.entity == 0 && !self.judge.receiver(said).own;
+        said.data.data_type.as_str() != ROOT || hit.distances.data == 0 || named
     }
 
     fn omitted(&self, open: &[Hit], idle: &[Hit]) -> Judgement {
         let (data, party) = (&self.flow.data_type, &self.flow.party);
         let mut reason = format!("no statement declares {data} for {}", name(party));
         if let Some(hit) = idle.first() {
-            reason.push_str(&format!("; {} speaks of anonymised information only", self.clause(hit)));
+            let form = match self.judge.said(hit).declaration.form {
+                Some(DataForm::Anonymised | DataForm::Hashed) => "anonymised information",
+                _ => "personal information in general",
+            };
+            reason.push_str(&format!("; {} speaks of {form}, which names no data", self.clause(hit)));
         }
         if let Some(hit) = open.first() {
             reason.push_str(&format!("; {} denies it only under a condition", self.clause(hit)));
@@ -233,7 +238,7 @@ impl Case<'_, '_> {
         if !others.is_empty() {
             reason.push_str(&format!("; it is declared for {} only, which licenses nobody else", others.join(", ")));
         }
-        let quoted: Vec<Hit> = idle.iter().chain(open).copied().collect();
+        let quoted: Vec<Hit> = idle.first().into_iter().chain(open).copied().collect();
         self.judgement(Verdict::Omitted, &quoted, None, reason)
     }
 

@@ -5,6 +5,8 @@ use crate::model::{DataFlow, DataForm, Declaration, MatchKind, Observation, Pola
 
 /// Words of a condition that waits for the user's consent.
 const CONSENT: &[&str] = &["同意", "授权", "许可", "允许", "consent", "permission", "permit", "agree", "authori"];
+/// Words of a promise to ask later (如存在其他共享情形, 我们会征得您的同意): until then the denial stands.
+const ASKS_LATER: &[&str] = &["我们会", "我们将", "会直接", "将直接", "再次", "we will", "we'll", "we would"];
 /// Words of a condition that leaves exceptions open.
 const EXCEPTION: &[&str] = &[
     "除外",
@@ -49,6 +51,9 @@ pub(super) fn denial(declaration: &Declaration, flow: &DataFlow) -> Denial {
         return Denial::Flat;
     }
     if says(CONSENT) {
+        if says(ASKS_LATER) && !says(&["未经", "除", "without", "unless", "except"]) {
+            return Denial::Flat;
+        }
         return if flow.before_consent { Denial::Flat } else { Denial::Open };
     }
     if says(EXCEPTION) || !says(RESIDUAL) { Denial::Open } else { Denial::Residual }
@@ -119,6 +124,7 @@ mod tests {
             assert_eq!(denial(&conditioned(open), &flow), Denial::Open, "{open}");
         }
         assert_eq!(denial(&conditioned("除此之外"), &flow), Denial::Residual);
+        assert_eq!(denial(&conditioned("我们会另行征得您的明示同意后"), &flow), Denial::Flat);
         let mut early = flow.clone();
         early.before_consent = true;
         assert_eq!(denial(&conditioned("未经您同意"), &early), Denial::Flat);

@@ -87,6 +87,7 @@ fn receivers_of(declaration: &Declaration) -> Vec<(Receiver, bool)> {
     match declaration.polarity {
         // "We do not use/store it" does not deny that it is sent: such use is typically conditional (PolicyLint).
         Polarity::Negative if matches!(declaration.action, Action::Use | Action::Store) => Vec::new(),
+        Polarity::Negative if speaks_of_another_act(declaration) => Vec::new(),
         // A denial of sharing that names nobody speaks of all others.
         Polarity::Negative if own && gives => vec![(named(THIRD_PARTY, &declaration.recipient.name), false)],
         Polarity::Negative => vec![(receiver(&declaration.recipient), false)],
@@ -95,6 +96,19 @@ fn receivers_of(declaration: &Declaration) -> Vec<(Receiver, bool)> {
             vec![(receiver(&declaration.recipient), false), (named(FIRST_PARTY, FIRST_PARTY), true)]
         }
         Polarity::Positive => vec![(receiver(&declaration.recipient), false)],
+    }
+}
+
+/// Chinese law and policies tell sharing (共享), transfer of control (转让) and publication (公开披露) apart
+/// (GB/T 35273 9.2, 9.4): who denies the latter two has not denied that an SDK receives data, unless he names others as
+/// those it is not disclosed to. In English the words are used for each other.
+fn speaks_of_another_act(declaration: &Declaration) -> bool {
+    const OTHERS: &[&str] = &["第三方", "他人", "其他", "其它", "任何"];
+    let chinese = declaration.text.chars().any(|c| ('\u{4e00}'..='\u{9fff}').contains(&c));
+    match declaration.action {
+        Action::Transfer => chinese,
+        Action::Disclose => chinese && !OTHERS.iter().any(|word| declaration.text.contains(word)),
+        Action::Collect | Action::Use | Action::Share | Action::Store => false,
     }
 }
 

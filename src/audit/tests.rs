@@ -237,6 +237,34 @@ fn anonymised_information_at_large_licenses_nothing() {
 }
 
 #[test]
+fn personal_information_at_large_declares_nothing_but_may_be_denied() {
+    let judgement = judged(&imei_to_us(), &[collects("first_party", "personal_information")]);
+    assert_eq!(judgement.verdict, Verdict::Omitted);
+    assert!(judgement.reason.contains("in general"), "{}", judgement.reason);
+    assert_eq!(verdict(&imei_to_push(), &[shares("third_party", "personal_information")]), Verdict::Omitted);
+    assert_eq!(verdict(&imei_to_push(), &[denies("third_party", "personal_information")]), Verdict::Incorrect);
+    // Named for the recipient it is a statement, if a vague one.
+    assert_eq!(verdict(&imei_to_push(), &[collects("test_push", "personal_information")]), Verdict::Vague);
+    let at_large = flow("personal_information", own());
+    assert_eq!(verdict(&at_large, &[collects("first_party", "personal_information")]), Verdict::Clear);
+}
+
+#[test]
+fn in_chinese_to_deny_publication_is_not_to_deny_sharing() {
+    let negative = |action, text: &str| {
+        let mut document = policy(&[denies("third_party", "personal_information")]);
+        (document.statements[0].action, document.statements[0].text) = (action, text.into());
+        judge(&imei_to_push(), &[&document], &rules()).verdict
+    };
+    use crate::model::Action::{Disclose, Share, Transfer};
+    assert_eq!(negative(Disclose, "我们不会公开披露您的个人信息"), Verdict::Omitted);
+    assert_eq!(negative(Transfer, "我们不会将您的个人信息转让给任何公司"), Verdict::Omitted);
+    assert_eq!(negative(Disclose, "我们不会向第三方披露您的个人信息"), Verdict::Incorrect);
+    assert_eq!(negative(Share, "我们不会共享您的个人信息"), Verdict::Incorrect);
+    assert_eq!(negative(Disclose, "We do not disclose your information"), Verdict::Incorrect);
+}
+
+#[test]
 fn consent_promised_and_not_awaited_is_incorrect() {
     let asked = collects("first_party", "imei").when("征得您的同意后");
     let mut early = imei_to_us();
