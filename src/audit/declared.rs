@@ -25,7 +25,7 @@ pub(super) fn never_seen(judge: &Judge<'_>, observed: &Observed) -> Vec<Declared
             continue;
         }
         let receiver = Arc::clone(&judge.statements.receivers[said.receiver].id);
-        let pair = pairs.entry((receiver, &said.data.data_type)).or_insert((at, false));
+        let pair = pairs.entry((receiver, said.data.data_type)).or_insert((at, false));
         pair.1 |= observed.0.contains(&at);
     }
     pairs

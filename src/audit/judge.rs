@@ -181,7 +181,7 @@ impl<'a> Judge<'a> {
         let terms = if same { &self.terms[declared.document] } else { &self.joined };
         Cell::of(
             self.entity_relation(self.receiver(declared), self.receiver(denied)),
-            terms.relation(&declared.data.data_type, &denied.data.data_type),
+            terms.relation(declared.data.data_type, denied.data.data_type),
         )
     }
 
@@ -364,7 +364,7 @@ impl Case<'_, '_> {
         for hit in hits {
             let said = self.judge.said(hit);
             let next = groups.len();
-            let group = *known.entry((said.receiver, &said.data.data_type)).or_insert(next);
+            let group = *known.entry((said.receiver, said.data.data_type)).or_insert(next);
             if group == next {
                 groups.push(Vec::new());
             }
@@ -394,7 +394,7 @@ impl Case<'_, '_> {
             Polarity::Positive => "declares",
             Polarity::Negative => "denies",
         };
-        let data = &said.data.data_type;
+        let data = said.data.data_type;
         let words = if said.data.text.is_empty() { String::new() } else { format!(" ({})", said.data.text) };
         format!("{} {verb} {data}{words} for {}", self.clause(hit), receiver.name)
     }
@@ -403,7 +403,7 @@ impl Case<'_, '_> {
         let said = self.judge.said(hit);
         let mut parts = Vec::new();
         if hit.distances.data > 0 {
-            let way = self.above[said.document].way(&said.data.data_type);
+            let way = self.above[said.document].way(said.data.data_type);
             parts.push(format!("the data only by a broader term, {} up: {way}", steps(hit.distances.data)));
         }
         if hit.distances.entity > 0 {
@@ -442,7 +442,7 @@ impl Case<'_, '_> {
     fn vagueness(&self, hit: &Hit) -> Vagueness {
         let said = self.judge.said(hit);
         let root = crate::model::DataType::new(ROOT);
-        let to_root = self.judge.terms[said.document].above(&said.data.data_type).distance(&root).unwrap_or(0);
+        let to_root = self.judge.terms[said.document].above(said.data.data_type).distance(&root).unwrap_or(0);
         let receiver = self.judge.receiver(said);
         let to_anyone = self.judge.rules.entity_distance(&receiver.id, ANYONE).unwrap_or(0);
         Vagueness {

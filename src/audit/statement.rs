@@ -4,7 +4,8 @@
 
 use super::terms::Above;
 use crate::model::{
-    Action, DataType, Declaration, DeclaredData, Polarity, PolicyDocument, Recipient, Role, StatementSource,
+    Action, DataType, Declaration, DeclaredData, LocalEdge, Polarity, PolicyDocument, Recipient, Role, Span,
+    StatementSource,
 };
 use crate::rules::{FIRST_PARTY, THIRD_PARTY, normalise_alias};
 use std::collections::BTreeMap;
@@ -18,11 +19,22 @@ pub(super) struct Said<'a> {
     /// The statement.
     pub(super) declaration: &'a Declaration,
     /// The data mention.
-    pub(super) data: &'a DeclaredData,
+    pub(super) data: Mention<'a>,
     /// Index into [`Statements::receivers`].
     pub(super) receiver: usize,
     /// Whether it follows from a statement about sharing instead of standing in the text.
     pub(super) implied: bool,
+}
+
+/// Data a statement mentions.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Mention<'a> {
+    /// Which data.
+    pub(super) data_type: &'a DataType,
+    /// The words of the text; for an item of a list the words of the term it is listed under.
+    pub(super) text: &'a str,
+    /// Where they stand.
+    pub(super) span: Span,
 }
 
 /// Somebody the statements speak of.
@@ -51,16 +63,19 @@ impl<'a> Statements<'a> {
         let mut statements = Self::default();
         let mut known = BTreeMap::new();
         for (document, policy) in documents.iter().enumerate() {
+            let mut lists: Vec<&LocalEdge> = policy.local_ontology.iter().collect();
+            lists.sort_by_key(|edge| edge.span);
             for declaration in &policy.statements {
+                let mentions = mentions(declaration, &lists);
                 for (receiver, implied) in receivers_of(declaration) {
                     let next = statements.receivers.len();
                     let index = *known.entry(Arc::clone(&receiver.id)).or_insert(next);
                     if index == next {
                         statements.receivers.push(receiver);
                     }
-                    for data in &declaration.data {
+                    for &data in &mentions {
                         let said = Said { document, declaration, data, receiver: index, implied };
-                        statements.by_type.entry((document, &data.data_type)).or_default().push(statements.all.len());
+                        statements.by_type.entry((document, data.data_type)).or_default().push(statements.all.len());
                         statements.all.push(said);
                     }
                 }
@@ -78,6 +93,23 @@ impl<'a> Statements<'a> {
         }
         found
     }
+}
+
+/// The data a declaration mentions, with the items of the lists in it: 设备信息(IMEI、MAC地址) declares its items, where
+/// a bare 设备信息 covers them only vaguely. `lists` are sorted by span.
+fn mentions<'a>(declaration: &'a Declaration, lists: &[&'a LocalEdge]) -> Vec<Mention<'a>> {
+    let said = |data: &'a DeclaredData| Mention { data_type: &data.data_type, text: &data.text, span: data.span };
+    let mut mentions: Vec<Mention<'_>> = declaration.data.iter().map(said).collect();
+    let from = lists.partition_point(|edge| edge.span.0 < declaration.span.0);
+    let within = lists[from..].iter().take_while(|edge| edge.span.0 < declaration.span.1);
+    for edge in within {
+        let listed_under = mentions.iter().find(|mention| *mention.data_type == edge.parent).copied();
+        let known = mentions.iter().any(|mention| *mention.data_type == edge.child);
+        if let Some(parent) = listed_under.filter(|_| !known) {
+            mentions.push(Mention { data_type: &edge.child, ..parent });
+        }
+    }
+    mentions
 }
 
 /// Of whom a declaration speaks; with whether that is only implied.

@@ -307,7 +307,12 @@ fn with_list(statements: &[fixture::Says], parent: &str, child: &str) -> PolicyD
 
 #[test]
 fn the_policys_own_lists_count_and_are_named() {
-    let document = with_list(&[collects("first_party", "operation_log")], "operation_log", "imei");
+    let mut document = with_list(&[collects("first_party", "operation_log")], "operation_log", "imei");
+    // The list stands in the statement: its items are declared.
+    document.local_ontology[0].span = document.statements[0].span;
+    assert_eq!(judge(&imei_to_us(), &[&document], &rules()).verdict, Verdict::Clear);
+    // It stands elsewhere: the statement covers them by the broader term.
+    document.local_ontology[0].span = Span(0, 1);
     let judgement = judge(&imei_to_us(), &[&document], &rules());
     assert_eq!(judgement.verdict, Verdict::Vague);
     assert!(judgement.reason.contains("operation_log (by the policy's own list)"), "{}", judgement.reason);
