@@ -41,7 +41,10 @@ pub(super) fn run(args: &Replay) -> Result<Exit, Failure> {
                 let outcome = session::replay(&case, &Wanted::Audit, threads, &mut Quiet);
                 let options =
                     ReportOptions { show_values: show, width: width(), lang: lang(args.lang), color: color(args) };
-                write_report(&outcome.report, args.format.unwrap_or(Format::Text), &options, out.writer())?;
+                // A report on inputs of which none could be opened would look like a clean one.
+                if outcome.report.frames > 0 || outcome.failures.is_empty() {
+                    write_report(&outcome.report, args.format.unwrap_or(Format::Text), &options, out.writer())?;
+                }
                 outcome
             }
         };
