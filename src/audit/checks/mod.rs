@@ -17,7 +17,7 @@ mod vague_disclosure;
 
 use super::Page;
 use crate::model::{
-    ClauseQuote, DataType, Evidence, Finding, HostSummary, JudgedFlow, Mark, MarkKind, Observation, Party,
+    ClauseQuote, Confidence, DataType, Evidence, Finding, HostSummary, JudgedFlow, Mark, MarkKind, Observation, Party,
     PolicyDocument, Role, Severity, Timestamp, Verdict,
 };
 use crate::rules::{Ontology, RuleSet};
@@ -98,9 +98,16 @@ fn grade(ontology: &Ontology, data_type: &DataType) -> Grade {
     }
 }
 
-/// A finding about one flow, with all of its evidence and the clauses of its verdict.
+/// A finding about one flow, with all of its evidence and the clauses of its verdict. Evidence that may be chance is
+/// a lead and no more, so it makes no finding graver than [`Severity::Low`].
 fn about_flow(page: &Page, severity: Severity, judged: &JudgedFlow, title: String, reason: String) -> Finding {
     let flow = &judged.flow;
+    let doubtful = flow.evidence.iter().all(|seen| seen.confidence == Confidence::Possible);
+    let (severity, reason) = if doubtful && !flow.evidence.is_empty() {
+        (severity.min(Severity::Low), format!("{reason}; recognised only by the name of a field or a short value"))
+    } else {
+        (severity, reason)
+    };
     Finding {
         code: page.code,
         severity,

@@ -34,6 +34,19 @@ fn each_verdict_has_its_finding() {
 }
 
 #[test]
+fn evidence_that_may_be_chance_makes_no_grave_finding() {
+    let mut doubtful = flow("imei", own());
+    doubtful.evidence[0].confidence = Confidence::Possible;
+    let found = findings(vec![doubtful.clone()], Some(&[denies("first_party", "imei")]), &[]);
+    assert_eq!(codes(&found), [("denied-flow", Severity::Low)]);
+    let mut surer = doubtful.evidence[0].clone();
+    surer.confidence = Confidence::Likely;
+    doubtful.evidence.push(surer);
+    let found = findings(vec![doubtful], Some(&[denies("first_party", "imei")]), &[]);
+    assert_eq!(codes(&found), [("denied-flow", Severity::High)]);
+}
+
+#[test]
 fn a_finding_holds_both_sides_of_the_proof() {
     let found = findings(vec![flow("imei", own())], Some(&[denies("first_party", "imei")]), &[]);
     assert_eq!((found[0].evidence.len(), found[0].clauses.len()), (1, 1));
