@@ -57,6 +57,11 @@ fn one(number: usize, finding: &Finding, page: &Page<'_>, out: &mut dyn Write) -
     Ok(())
 }
 
+/// A sentence or table row that stands on several lines, cells and lines apart by a bar.
+fn in_one_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" | ")
+}
+
 fn clauses(finding: &Finding, page: &Page<'_>, out: &mut dyn Write) -> io::Result<()> {
     if finding.clauses.is_empty() {
         if finding.verdict.is_some() {
@@ -73,7 +78,7 @@ fn clauses(finding: &Finding, page: &Page<'_>, out: &mut dyn Write) -> io::Resul
             "\u{a7} {} {}{denies}: \u{201c}{}\u{201d}",
             cut(&neutral(&quote.clause), 32),
             quote.id,
-            cut(&neutral(&quote.text), QUOTE_MAX)
+            cut(&neutral(&in_one_line(&quote.text)), QUOTE_MAX)
         );
         page.labelled(4, page.labels.clause, &text, out)?;
     }
