@@ -1,9 +1,11 @@
 //! The shipped demo (`captures/demo`): what is in the repository, and what divulge must say of it.
 
+use crate::run::{divulge, exchanges, report, shipped};
 use crate::support::demo;
 use divulge::capture::{Capture, Input};
 use divulge::model::{CaptureItem, MarkKind};
 use divulge::rules::{RuleSet, parse_marks, parse_profile};
+use serde_json::Value;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -26,9 +28,11 @@ fn the_shipped_capture_is_whole_and_brings_its_keys_and_its_app() {
     // Every TLS session but the pinned one: five lines each for TLS 1.3, one for TLS 1.2.
     assert_eq!(keys.lines().filter(|line| line.starts_with("CLIENT_TRAFFIC_SECRET_0 ")).count(), 12);
     assert_eq!(keys.lines().filter(|line| line.starts_with("CLIENT_RANDOM ")).count(), 2);
+    let mut frames = 0;
     while let Some(item) = capture.next_item().expect("a readable file") {
         match item {
             CaptureItem::Frames(batch) => {
+                frames += batch.frames.len();
                 for frame in batch.iter() {
                     let app = frame.app.as_deref().expect("an app for every frame");
                     assert_eq!((app.uid, app.package.as_deref()), (Some(demo::UID), Some(demo::PACKAGE)));
@@ -38,7 +42,7 @@ fn the_shipped_capture_is_whole_and_brings_its_keys_and_its_app() {
             CaptureItem::Warning(text) => panic!("{text}"),
         }
     }
-    assert!(capture.frames() > 500, "{} frames", capture.frames());
+    assert!(frames > 500, "{frames} frames");
 }
 
 #[test]
@@ -75,6 +79,52 @@ fn the_shipped_marks_say_when_the_user_agreed() {
     let marks = parse_marks("marks.jsonl", &read("marks.jsonl")).expect("valid marks");
     let kinds: Vec<MarkKind> = marks.iter().map(|mark| mark.mark).collect();
     assert_eq!(kinds, [MarkKind::Launch, MarkKind::Agree, MarkKind::Background]);
+}
+
+#[test]
+fn the_demo_finds_exactly_what_its_traffic_was_made_to_hold() {
+    let expected: Value = serde_json::from_str(&read("expected.json")).expect("a JSON document");
+    let (traffic, policy) = (shipped("traffic.pcapng"), shipped("policy.txt"));
+    let (profile, marks) = (shipped("device.toml"), shipped("marks.jsonl"));
+    let inputs = ["replay", &traffic, "--policy", &policy, "--profile", &profile, "--marks", &marks];
+    let found = report(&divulge(&[&inputs[..], &["--format", "json"]].concat()));
+
+    let flows = found["data_flows"].as_array().expect("a list");
+    let row = |flow: &Value, last: &str| {
+        let mut row = vec![text(&flow["data_type"]), text(&flow["party"]["id"])];
+        row.extend((!last.is_empty()).then(|| text(&flow[last])));
+        row
+    };
+    assert_eq!(sorted(flows.iter().map(|flow| row(flow, "verdict"))), rows(&expected["data_flows"]));
+    let early = flows.iter().filter(|flow| flow["before_consent"] == true);
+    assert_eq!(sorted(early.map(|flow| row(flow, ""))), rows(&expected["before_consent"]));
+    let clear = flows.iter().filter(|flow| flow["cleartext"] == true);
+    assert_eq!(sorted(clear.map(|flow| row(flow, ""))), rows(&expected["cleartext"]));
+    let unseen = found["declared_only"].as_array().expect("a list");
+    assert_eq!(sorted(unseen.iter().map(|unseen| row(unseen, ""))), rows(&expected["declared_only"]));
+    let hosts = found["hosts"].as_array().expect("a list").iter().filter(|host| !host["opaque_reason"].is_null());
+    assert_eq!(sorted(hosts.map(|host| vec![text(&host["host"])])), rows(&expected["unreadable_hosts"]));
+
+    let seen = exchanges(&[&traffic]);
+    assert_eq!(seen.len(), expected["exchanges"].as_u64().and_then(|n| usize::try_from(n).ok()).expect("a count"));
+    for verdict in ["clear", "vague", "ambiguous", "incorrect", "omitted"] {
+        assert!(flows.iter().any(|flow| flow["verdict"] == verdict), "{verdict}");
+    }
+}
+
+fn rows(list: &Value) -> Vec<Vec<String>> {
+    let row = |row: &Value| row.as_array().map_or_else(|| vec![text(row)], |row| row.iter().map(text).collect());
+    sorted(list.as_array().expect("a list").iter().map(row))
+}
+
+fn sorted(rows: impl Iterator<Item = Vec<String>>) -> Vec<Vec<String>> {
+    let mut rows: Vec<_> = rows.collect();
+    rows.sort();
+    rows
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().expect("a string").to_owned()
 }
 
 /// What a digit adds to the Luhn sum of a 15-digit number.

@@ -1,6 +1,8 @@
 //! End-to-end tests: captures built from scratch, replayed through the whole of divulge.
 
+mod cli;
 mod demo;
 mod formats;
+mod run;
 #[path = "../support/mod.rs"]
 mod support;

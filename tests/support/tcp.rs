@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
 const PSH: u8 = 0x08;
 const ACK: u8 = 0x10;
 
@@ -71,6 +72,22 @@ impl Connection {
         self.packets
     }
 
+    /// The server ends first, as it does after a body without a length.
+    pub(crate) fn close_by_server(mut self) -> Vec<Packet> {
+        self.clock += 5 * MS;
+        self.segment(Way::ToClient, FIN | ACK, &[]);
+        self.clock += 9 * MS;
+        self.segment(Way::ToServer, FIN | ACK, &[]);
+        self.packets
+    }
+
+    /// The client refuses to go on.
+    pub(crate) fn reset(mut self) -> Vec<Packet> {
+        self.clock += MS;
+        self.segment(Way::ToServer, RST | ACK, &[]);
+        self.packets
+    }
+
     fn segment(&mut self, way: Way, flags: u8, payload: &[u8]) {
         let (src, dst, own, other) = match way {
             Way::ToServer => (self.client, self.server, 0, 1),
@@ -130,4 +147,22 @@ pub(crate) fn disordered(packets: &[Packet]) -> Vec<Packet> {
         packet.ts = ts;
     }
     out
+}
+
+/// Leaves out the `index`-th data segment of one direction, as a lossy capture does.
+pub(crate) fn without_data_segment(packets: &[Packet], way: Way, index: usize) -> Vec<Packet> {
+    let mut seen = 0usize;
+    let keep = |packet: &&Packet| {
+        if packet.way != way || payload_len(packet) == 0 {
+            return true;
+        }
+        seen += 1;
+        seen - 1 != index
+    };
+    packets.iter().filter(keep).cloned().collect()
+}
+
+/// Keeps only one direction, as an asymmetric tap does.
+pub(crate) fn one_sided(packets: &[Packet], way: Way) -> Vec<Packet> {
+    packets.iter().filter(|packet| packet.way == way).cloned().collect()
 }
