@@ -189,11 +189,10 @@ fn direction(client_is_low: bool, src_is_low: bool) -> Direction {
     if client_is_low == src_is_low { Direction::ToServer } else { Direction::ToClient }
 }
 
-/// Whether the sender is likelier the client, going by ports alone: services stand below 1024 or at a lower port than
-/// the ephemeral one of the client.
+/// Whether the sender is likelier the client, going by ports alone: services mostly stand at a lower port than the
+/// ephemeral one of the client.
 fn is_client(src_port: u16, dst_port: u16) -> bool {
-    src_port >= 1024 && (dst_port < 1024 || src_port >= dst_port)
-        || src_port < 1024 && dst_port < 1024 && src_port >= dst_port
+    src_port >= dst_port
 }
 
 #[cfg(test)]

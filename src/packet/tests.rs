@@ -37,7 +37,7 @@ fn every_link_type_leads_to_the_same_packet() {
         (1, ethernet(&[8, 0])),
         (1, ethernet(&[0x81, 0, 0, 5, 8, 0])),
         (1, ethernet(&[0x88, 0xa8, 0, 5, 0x81, 0, 0, 6, 8, 0])),
-        (1, ethernet(&[0x88, 0x47, 0, 1, 0x01, 64, 8, 0, 0, 0][..6].to_vec().as_slice())),
+        (1, ethernet(&[0x88, 0x47, 0, 1, 0x01, 64])),
         (1, ethernet(&[0x88, 0x64, 0x11, 0, 0, 1, 0, 32, 0, 0x21])),
         (0, with(&[2, 0, 0, 0])),
         (108, with(&[0, 0, 0, 2])),

@@ -97,10 +97,10 @@ fn a_lost_segment_is_told_and_costs_no_other_request() {
 fn every_cipher_suite_opens_with_a_key_log_and_stays_closed_without() {
     let folder = Folder::new();
     let authority = Authority::new();
-    for suite in 0..SUITES.len() {
+    for (suite, (offered, _)) in SUITES.iter().enumerate() {
         let ends = (address("10.0.0.2:40000"), address("203.0.113.9:8443"));
         let (packets, keys) = over_tls(&authority, ("api.lvtu.example", suite), ends, None, AT, &turns());
-        let name = format!("{:?}", SUITES[suite].0.suite());
+        let name = format!("{:?}", offered.suite());
         let file = folder.file("a.pcap", &raw(&packets));
         let key_log = folder.file("keys.log", keys.as_bytes());
         let opened = exchanges(&[&file, "--keys", &key_log]);
