@@ -27,6 +27,12 @@ impl Collected {
         self.opaque_reason = Some(reason);
     }
 
+    pub(super) fn opaque_if_any(&mut self, bytes: usize, reason: OpaqueReason) {
+        if bytes > 0 {
+            self.opaque(bytes, reason);
+        }
+    }
+
     pub(super) fn weird(&mut self, weird: Weird) {
         if self.weirds.len() < WEIRDS_MAX {
             self.weirds.push(weird);

@@ -3,6 +3,7 @@
 
 use super::collected::Collected;
 use super::tls_layer::TlsLayer;
+use crate::dns::DnsStream;
 use crate::http::{self, Http1};
 use crate::model::{App, Direction, FlowId, FlowKey, OpaqueReason, StreamChunk, Timestamp, TlsInfo};
 use crate::tls::{self, KeyLog};
@@ -33,6 +34,8 @@ pub(super) struct Shared {
     pub(super) late_keys: LateKeys,
     /// Index of the next exchange.
     pub(super) next_index: u32,
+    /// Whether the capture shows how the connection began.
+    pub(super) from_start: bool,
 }
 
 /// One layer and what is inside it.
@@ -40,6 +43,8 @@ pub(super) enum Stack {
     Probing(Probing),
     Tls(Box<TlsLayer>),
     Http1(Box<HttpLayer>),
+    /// DNS over TCP (RFC 7766).
+    Dns(Box<[DnsStream; 2]>),
     /// No known protocol.
     Opaque(Probing),
 }
@@ -67,10 +72,14 @@ pub(super) struct HttpLayer {
     depth: u32,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Verdict {
     Tls,
     Http1,
+    /// More bytes will tell.
     Unsure,
+    /// So far it can only be HTTP/1.
+    MaybeHttp1,
     Unknown,
 }
 
@@ -88,15 +97,31 @@ impl Stack {
                 }
             }
             Self::Opaque(probing) => {
-                // A message may begin with any chunk, after a capture that begins in the middle of one.
-                match probing.verdict(chunk.bytes, chunk.direction) {
-                    Verdict::Tls | Verdict::Http1 => {
-                        let fresh =
-                            Probing { held: Default::default(), tls: probing.tls.clone(), depth: probing.depth };
-                        *self = Self::Probing(fresh);
-                        self.chunk(shared, chunk, out);
+                // A message may begin with any chunk, and inside one where the capture began in the middle or lost bytes.
+                let start = match probing.verdict(chunk.bytes, chunk.direction) {
+                    Verdict::Tls | Verdict::Http1 => Some(0),
+                    Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown => {
+                        let whole = shared.from_start && chunk.gap == 0;
+                        if whole { None } else { http::find_start(chunk.bytes) }
                     }
-                    Verdict::Unsure | Verdict::Unknown => out.opaque(chunk.bytes.len(), OpaqueReason::UnknownProtocol),
+                };
+                let Some(start) = start else {
+                    out.opaque(chunk.bytes.len(), OpaqueReason::UnknownProtocol);
+                    return;
+                };
+                out.opaque_if_any(start, OpaqueReason::UnknownProtocol);
+                *self =
+                    Self::Probing(Probing { held: Default::default(), tls: probing.tls.clone(), depth: probing.depth });
+                let gap = if start == 0 { chunk.gap } else { 0 };
+                self.chunk(shared, StreamChunk { bytes: &chunk.bytes[start..], gap, ..chunk }, out);
+            }
+            Self::Dns(streams) => {
+                let stream = &mut streams[chunk.direction.index()];
+                for message in stream.feed(chunk.gap, chunk.bytes) {
+                    out.names.extend(message.seen_names(chunk.ts, shared.flow));
+                }
+                if stream.is_lost() {
+                    out.opaque(chunk.bytes.len(), OpaqueReason::UnknownProtocol);
                 }
             }
             Self::Tls(layer) => layer.chunk(shared, chunk, out),
@@ -111,7 +136,7 @@ impl Stack {
     pub(super) fn close(&mut self, shared: &mut Shared, direction: Direction, ts: Timestamp, out: &mut Collected) {
         match self {
             Self::Probing(probing) => probing.held[direction.index()].closed = true,
-            Self::Opaque(_) => {}
+            Self::Opaque(_) | Self::Dns(_) => {}
             Self::Tls(layer) => layer.close(shared, direction, ts, out),
             Self::Http1(layer) => {
                 layer.http.close(direction, ts, &mut out.http);
@@ -122,16 +147,21 @@ impl Stack {
 
     /// The flow ended; what is still held leaves.
     pub(super) fn finish(&mut self, shared: &mut Shared, ts: Timestamp, out: &mut Collected) {
-        match self {
-            Self::Probing(probing) => {
-                let held = probing.held.iter().map(|held| held.bytes.len()).sum();
-                out.opaque(held, OpaqueReason::UnknownProtocol);
-            }
-            Self::Opaque(_) => {}
-            Self::Tls(layer) => layer.finish(shared, ts, out),
-            Self::Http1(layer) => {
-                layer.http.finish(&mut out.http);
-                self.after_http(shared, out);
+        // What is given up can change the protocol once more, and what is held then has to leave too.
+        for _ in 0..=LAYERS_MAX {
+            match self {
+                Self::Probing(probing) => match probing.last_chance(shared, out) {
+                    Some(next) => *self = next,
+                    None => return,
+                },
+                Self::Opaque(_) | Self::Dns(_) => return,
+                Self::Tls(layer) => return layer.finish(shared, ts, out),
+                Self::Http1(layer) => {
+                    layer.http.finish(&mut out.http);
+                    if !self.after_http(shared, out) {
+                        return;
+                    }
+                }
             }
         }
     }
@@ -147,21 +177,22 @@ impl Stack {
     pub(super) fn tls(&self) -> Option<Arc<TlsInfo>> {
         match self {
             Self::Tls(layer) => Some(layer.info()),
-            Self::Probing(_) | Self::Http1(_) | Self::Opaque(_) => None,
+            Self::Probing(_) | Self::Http1(_) | Self::Dns(_) | Self::Opaque(_) => None,
         }
     }
 
-    /// Collects what HTTP gave and follows a change of protocol.
-    fn after_http(&mut self, shared: &mut Shared, out: &mut Collected) {
+    /// Collects what HTTP gave and follows a change of protocol; whether there was one.
+    fn after_http(&mut self, shared: &mut Shared, out: &mut Collected) -> bool {
         out.take_http(shared);
-        let Some(handoff) = out.http.handoff.take() else { return };
-        let Self::Http1(layer) = self else { return };
+        let Some(handoff) = out.http.handoff.take() else { return false };
+        let Self::Http1(layer) = self else { return false };
         let (tls, depth) = (layer.tls.take(), layer.depth + 1);
         shared.next_index = handoff.next_index;
         *self = Self::Probing(Probing { held: Default::default(), tls, depth });
         for held in &handoff.rest {
             self.chunk(shared, held.as_chunk(), out);
         }
+        true
     }
 }
 
@@ -182,8 +213,8 @@ impl Probing {
         if !waiting {
             // The usual case: the first chunk says it, and need not be copied.
             match self.verdict(chunk.bytes, chunk.direction) {
-                Verdict::Unsure => {}
-                verdict => return Some(self.begin(shared, &verdict, Some(chunk), out)),
+                Verdict::Unsure | Verdict::MaybeHttp1 => {}
+                verdict => return Some(self.begin(shared, verdict, Some(chunk), out)),
             }
         }
         let held = &mut self.held[chunk.direction.index()];
@@ -193,10 +224,26 @@ impl Probing {
         let verdict = self.verdict(&self.held[chunk.direction.index()].bytes, chunk.direction);
         let full = self.held.iter().any(|held| held.bytes.len() > PROBE_MAX);
         match verdict {
-            Verdict::Unsure if !full => None,
-            Verdict::Unsure => Some(self.begin(shared, &Verdict::Unknown, None, out)),
-            verdict => Some(self.begin(shared, &verdict, None, out)),
+            Verdict::Unsure | Verdict::MaybeHttp1 if !full => None,
+            Verdict::Unsure => Some(self.begin(shared, Verdict::Unknown, None, out)),
+            // A request line may be longer than what is held here; the parser has a cap of its own.
+            Verdict::MaybeHttp1 => Some(self.begin(shared, Verdict::Http1, None, out)),
+            verdict => Some(self.begin(shared, verdict, None, out)),
         }
+    }
+
+    /// No more bytes come: what was too short to tell is tried as what it may be.
+    fn last_chance(&mut self, shared: &mut Shared, out: &mut Collected) -> Option<Stack> {
+        let directions = [Direction::ToServer, Direction::ToClient];
+        let held = self.held.iter().map(|held| held.bytes.len()).sum();
+        let maybe = directions.into_iter().zip(&self.held).any(|(direction, held)| {
+            !held.bytes.is_empty() && self.verdict(&held.bytes, direction) == Verdict::MaybeHttp1
+        });
+        if !maybe {
+            out.opaque_if_any(held, OpaqueReason::UnknownProtocol);
+            return None;
+        }
+        Some(self.begin(shared, Verdict::Http1, None, out))
     }
 
     fn verdict(&self, bytes: &[u8], direction: Direction) -> Verdict {
@@ -210,7 +257,7 @@ impl Probing {
         // Which side is the client may have been guessed wrong, so either kind of message counts in either direction.
         match (http::probe(direction, bytes), http::probe(direction.reversed(), bytes)) {
             (http::Probe::Yes, _) | (_, http::Probe::Yes) => Verdict::Http1,
-            (http::Probe::Unsure, _) | (_, http::Probe::Unsure) => Verdict::Unsure,
+            (http::Probe::Unsure, _) | (_, http::Probe::Unsure) => Verdict::MaybeHttp1,
             (http::Probe::No, http::Probe::No) => Verdict::Unknown,
         }
     }
@@ -218,7 +265,7 @@ impl Probing {
     fn begin(
         &mut self,
         shared: &mut Shared,
-        verdict: &Verdict,
+        verdict: Verdict,
         chunk: Option<StreamChunk<'_>>,
         out: &mut Collected,
     ) -> Stack {
@@ -226,7 +273,10 @@ impl Probing {
         let mut stack = match verdict {
             Verdict::Tls => Stack::Tls(Box::new(TlsLayer::new(shared, self.depth + 1))),
             Verdict::Http1 => Stack::Http1(Box::new(HttpLayer::new(shared, self.tls.clone(), self.depth))),
-            Verdict::Unsure | Verdict::Unknown => {
+            Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown if is_dns(&shared.key) => {
+                Stack::Dns(Box::default())
+            }
+            Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown => {
                 Stack::Opaque(Self { tls: self.tls.clone(), depth: self.depth, ..Self::default() })
             }
         };
@@ -270,4 +320,9 @@ impl HttpLayer {
         };
         Self { http: Http1::new(context, shared.next_index), tls, depth }
     }
+}
+
+/// Whether a connection is to the port of DNS: its messages have no mark to probe for but their length.
+fn is_dns(key: &FlowKey) -> bool {
+    key.server.port() == 53 || key.client.port() == 53
 }

@@ -159,7 +159,7 @@ impl FlowState {
         keys: &Arc<KeyLog>,
         late_keys: LateKeys,
     ) -> Option<Self> {
-        let (key, _) = packet.opened?;
+        let (key, from_start) = packet.opened?;
         let content = match key.transport {
             TransportProtocol::Tcp => {
                 Content::Tcp(Box::new(TcpState { streams: Default::default(), stack: Stack::new(), over: false }))
@@ -167,7 +167,15 @@ impl FlowState {
             TransportProtocol::Udp => Content::Udp(UdpFlow::default()),
         };
         Some(Self {
-            shared: Shared { flow: id, key, app: packet.app.clone(), keys: Arc::clone(keys), late_keys, next_index: 0 },
+            shared: Shared {
+                flow: id,
+                key,
+                app: packet.app.clone(),
+                keys: Arc::clone(keys),
+                late_keys,
+                next_index: 0,
+                from_start,
+            },
             first_ts: ts,
             last_ts: ts,
             bytes: 0,

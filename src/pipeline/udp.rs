@@ -3,7 +3,7 @@
 use super::collected::Collected;
 use super::connection::Shared;
 use crate::dns;
-use crate::model::{Direction, NameKind, NameProtocol, OpaqueReason, SeenName, Timestamp};
+use crate::model::{Direction, OpaqueReason, Timestamp};
 
 /// Most DNS questions of one flow remembered to tell an answer from news.
 const ASKED_MAX: usize = 256;
@@ -43,24 +43,18 @@ impl UdpFlow {
         out.opaque(payload.len(), reason);
     }
 
+    /// Names are told when first asked for, and again with the addresses an answer gives.
     fn names(&mut self, shared: &Shared, message: &dns::DnsMessage, ts: Timestamp, out: &mut Collected) {
-        for (name, _) in &message.questions {
-            let key = (message.id, name.clone());
+        for name in message.seen_names(ts, shared.flow) {
+            let key = (message.id, name.name.clone());
             let known = self.asked.contains(&key);
-            let addresses: Vec<_> = message
-                .addresses
-                .iter()
-                .filter(|(owner, _)| owner.eq_ignore_ascii_case(name))
-                .map(|&(_, address)| address)
-                .collect();
-            if known && addresses.is_empty() {
+            if known && name.addresses.is_empty() {
                 continue;
             }
             if !known && self.asked.len() < ASKED_MAX {
                 self.asked.push(key);
             }
-            let (kind, protocol) = (NameKind::Dns, NameProtocol::Dns);
-            out.names.push(SeenName { ts, flow: shared.flow, kind, name: name.clone(), protocol, addresses });
+            out.names.push(name);
         }
     }
 }
