@@ -1,7 +1,7 @@
 //! base64 and base64url (RFC 4648 §4, §5), padded or not, wrapped in lines or not, as a whole value, if what it
 //! holds is believable: text, or something compressed.
 
-use super::shape::{Input, is_compressed, is_text};
+use super::shape::{Input, is_compressed, is_text, may_be_data};
 use super::walker::Walker;
 use super::{Decoder, Probe};
 use ::base64::Engine;
@@ -29,6 +29,9 @@ impl Decoder for Base64 {
     }
 
     fn decode(&self, input: &Input<'_>, walker: &mut Walker<'_>) {
+        if !promising(input.bytes()) {
+            return;
+        }
         let Some(text) = normal(input.bytes()) else { return };
         let mut head = [0; LOOK];
         let look = &text[..text.len().min(LOOK)];
@@ -41,6 +44,33 @@ impl Decoder for Base64 {
             walker.step("base64", |walker| walker.decoded(&data, input.kind));
         }
     }
+}
+
+/// Values of the characters of both alphabets; 64 for all others.
+static VALUES: [u8; 256] = values();
+
+const fn values() -> [u8; 256] {
+    let mut table = [64u8; 256];
+    let alphabet = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut value = 0u8;
+    while value < 64 {
+        table[alphabet[value as usize] as usize] = value;
+        value += 1;
+    }
+    table[b'+' as usize] = 62;
+    table[b'/' as usize] = 63;
+    table
+}
+
+/// Whether the first eight characters give bytes worth going on for; undecided where one of them is no digit.
+fn promising(bytes: &[u8]) -> bool {
+    let Some(first) = bytes.first_chunk::<8>() else { return true };
+    let values = first.map(|byte| VALUES[usize::from(byte)]);
+    if values.iter().any(|&value| value > 63) {
+        return true;
+    }
+    let word = values.iter().fold(0u64, |word, &value| word << 6 | u64::from(value));
+    may_be_data(&word.to_be_bytes()[2..])
 }
 
 fn believable(head: &[u8]) -> bool {

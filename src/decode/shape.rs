@@ -107,6 +107,16 @@ impl<'a> Input<'a> {
         Self { doc, kind, content_type, shape: Shape::of(doc.bytes) }
     }
 
+    /// Whether any decoder could take it: by a type given, by its characters, or by how it begins.
+    pub(super) fn promising(&self) -> bool {
+        const BEGINNINGS: &[u8] = b"{[\"-\xef \t\r\n";
+        self.content_type.is_some()
+            || self.shape.0 & (NOT_HEX | NOT_BASE64) != NOT_HEX | NOT_BASE64
+            || self.shape.0 & (PERCENT | PAIR | CONTROL) != 0
+            || self.bytes().first().is_some_and(|first| BEGINNINGS.contains(first))
+            || is_compressed(self.bytes())
+    }
+
     /// The bytes.
     pub(super) fn bytes(&self) -> &'a [u8] {
         self.doc.bytes
@@ -121,6 +131,13 @@ pub(super) fn is_text(bytes: &[u8]) -> bool {
         Err(_) => return false,
     };
     !text.is_empty() && text.iter().all(|&byte| CLASS[usize::from(byte)] & CONTROL == 0)
+}
+
+/// Whether the first bytes of decoded data may be text or something compressed; cheap, to turn down most of what
+/// only looks encoded.
+pub(super) fn may_be_data(start: &[u8]) -> bool {
+    matches!(start, [0x1f, 0x8b, ..] | [0x28, 0xb5, ..] | [0x08 | 0x18 | 0x28 | 0x38 | 0x48 | 0x58 | 0x68 | 0x78, ..])
+        || is_text(start)
 }
 
 /// Whether bytes begin like a compressed format that can be undone.

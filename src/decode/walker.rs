@@ -276,6 +276,9 @@ impl<'v> Walker<'v> {
 
     fn ask(&mut self, doc: Doc<'_>, kind: FieldKind, content_type: Option<&str>) {
         let input = Input::new(doc, kind, content_type);
+        if !input.promising() {
+            return;
+        }
         let mut unsure: [Option<&dyn Decoder>; DECODERS.len()] = [None; DECODERS.len()];
         let mut count = 0;
         for &decoder in DECODERS {

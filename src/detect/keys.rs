@@ -1,7 +1,6 @@
 //! Values under a telling key, if they pass the check the rules give with the key.
 
 use super::checks::passes;
-use super::lexicon::Lexicon;
 use super::scan::{State, hit_at};
 use super::stop::Stops;
 use super::{Detect, Setup, VALUE_MAX};
@@ -10,15 +9,12 @@ use crate::rules::ValueCheck;
 use std::sync::Arc;
 
 struct Keys {
-    lexicon: Arc<Lexicon>,
     stops: Arc<Stops>,
 }
 
 pub(super) fn build(setup: &mut Setup<'_>) -> Option<Box<dyn Detect>> {
     let any = setup.rules.identifiers().iter().any(|rule| !rule.keys.is_empty());
-    any.then(|| {
-        Box::new(Keys { lexicon: Arc::clone(&setup.lexicon), stops: Arc::clone(&setup.stops) }) as Box<dyn Detect>
-    })
+    any.then(|| Box::new(Keys { stops: Arc::clone(&setup.stops) }) as Box<dyn Detect>)
 }
 
 impl Detect for Keys {
@@ -26,10 +22,7 @@ impl Detect for Keys {
         if field.kind == FieldKind::Whole || field.value.is_empty() || field.value.len() > VALUE_MAX {
             return;
         }
-        let candidates = self.lexicon.candidates(&mut scan.key_cache, field.key);
-        if candidates.is_empty() {
-            return;
-        }
+        let Some(candidates) = scan.candidates.clone() else { return };
         let text = text_of(field.value);
         let value = text.trim().trim_matches('"');
         // Latitude and longitude mean something together only.

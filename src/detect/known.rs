@@ -2,7 +2,6 @@
 
 use super::checks::luhn_digit;
 use super::forms::{Form, forms};
-use super::lexicon::Lexicon;
 use super::matcher::{Matcher, Needle};
 use super::scan::{State, hit_at};
 use super::variants::{Boundary, variants};
@@ -50,7 +49,6 @@ struct Known {
     short_targets: Vec<Vec<Target>>,
     /// Values too short to be searched for, lower case.
     tiny: FxHashMap<Vec<u8>, Vec<Target>>,
-    lexicon: Arc<Lexicon>,
 }
 
 /// An occurrence of a needle.
@@ -121,7 +119,6 @@ pub(super) fn build(setup: &mut Setup<'_>) -> Option<Box<dyn Detect>> {
         short: Matcher::new(short.needles),
         short_targets: short.targets,
         tiny,
-        lexicon: Arc::clone(&setup.lexicon),
     }))
 }
 
@@ -217,16 +214,16 @@ impl Known {
     }
 
     /// Whether the field's key names the target's data type or label.
-    fn named(&self, target: &Target, field: &Field<'_>, scan: &mut State) -> bool {
+    fn named(&self, target: &Target, field: &Field<'_>, scan: &State) -> bool {
         let identifier = &self.identifiers[target.identifier];
         let key = normalise_key(field.key);
         let same = |name: &str| normalise_key(name) == key;
         same(&identifier.label)
             || same(identifier.data_type.as_str())
-            || self
-                .lexicon
-                .candidates(&mut scan.key_cache, field.key)
+            || scan
+                .candidates
                 .iter()
+                .flat_map(|candidates| candidates.iter())
                 .any(|candidate| candidate.data_type == identifier.data_type)
     }
 

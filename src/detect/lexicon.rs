@@ -23,14 +23,13 @@ pub(super) struct Candidate {
 
 /// The spellings a worker has met.
 #[derive(Debug, Default)]
-pub(super) struct Cache(FxHashMap<Box<str>, Arc<[Candidate]>>);
+pub(super) struct Cache(FxHashMap<Box<str>, Option<Arc<[Candidate]>>>);
 
 /// All key rules.
 pub(super) struct Lexicon {
     names: FxHashMap<String, Vec<Candidate>>,
     patterns: RegexSet,
     patterned: Vec<Candidate>,
-    nothing: Arc<[Candidate]>,
 }
 
 impl Lexicon {
@@ -57,31 +56,31 @@ impl Lexicon {
         }
         // Every one of them was compiled before, but a set of them may be over the size limit.
         let patterns = RegexSet::new(&regexes).unwrap_or_else(|_| RegexSet::empty());
-        Self { names, patterns, patterned, nothing: Arc::from([]) }
+        Self { names, patterns, patterned }
     }
 
-    /// The data types a key may stand for, surest first.
-    pub(super) fn candidates(&self, cache: &mut Cache, key: &str) -> Arc<[Candidate]> {
+    /// The data types a key may stand for, surest first; none where it says nothing.
+    pub(super) fn candidates(&self, cache: &mut Cache, key: &str) -> Option<Arc<[Candidate]>> {
         if key.is_empty() || key.len() > KEY_MAX {
-            return Arc::clone(&self.nothing);
+            return None;
         }
         if let Some(found) = cache.0.get(key) {
-            return Arc::clone(found);
+            return found.clone();
         }
         let found = self.resolve(key);
         if cache.0.len() < CACHE_MAX {
-            cache.0.insert(Box::from(key), Arc::clone(&found));
+            cache.0.insert(Box::from(key), found.clone());
         }
         found
     }
 
-    fn resolve(&self, key: &str) -> Arc<[Candidate]> {
+    fn resolve(&self, key: &str) -> Option<Arc<[Candidate]>> {
         let key = normalise_key(key);
         let mut found: Vec<Candidate> = self.names.get(&key).cloned().unwrap_or_default();
         found.extend(self.patterns.matches(&key).into_iter().map(|index| self.patterned[index].clone()));
         found.sort_by_key(|candidate| candidate.order);
         found.dedup_by_key(|candidate| candidate.order.0);
         found.sort_by_key(|candidate| std::cmp::Reverse(candidate.confidence));
-        if found.is_empty() { Arc::clone(&self.nothing) } else { Arc::from(found) }
+        (!found.is_empty()).then(|| Arc::from(found))
     }
 }

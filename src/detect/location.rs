@@ -2,7 +2,6 @@
 //! keys. One number alone is no place.
 
 use super::coordinates::{Point, bd09, distance, gcj02};
-use super::lexicon::Lexicon;
 use super::scan::{Hit, State, hit_at};
 use super::{Detect, Setup};
 use crate::model::{Confidence, DataType, Decoding, Field, FieldKind, MatchKind, Place};
@@ -63,7 +62,6 @@ pub(super) struct Number {
 struct Locations {
     /// Each place in each system, with the system's name in chains.
     places: Vec<(Place, Point, Option<&'static str>)>,
-    lexicon: Arc<Lexicon>,
 }
 
 pub(super) fn build(setup: &mut Setup<'_>) -> Option<Box<dyn Detect>> {
@@ -72,7 +70,7 @@ pub(super) fn build(setup: &mut Setup<'_>) -> Option<Box<dyn Detect>> {
         let gcj = gcj02(wgs);
         [(place, wgs, None), (place, gcj, Some("gcj02")), (place, bd09(gcj), Some("bd09"))]
     });
-    Some(Box::new(Locations { places: places.collect(), lexicon: Arc::clone(&setup.lexicon) }))
+    Some(Box::new(Locations { places: places.collect() }))
 }
 
 impl Detect for Locations {
@@ -90,7 +88,7 @@ impl Detect for Locations {
         numbers(field.value, |start, end, value, decimals| {
             if !asked {
                 asked = true;
-                axis = self.axis(field.key, scan);
+                axis = Self::axis(field.key, scan);
             }
             self.number(field, (start, end), (value, decimals), axis, scan);
         });
@@ -115,11 +113,11 @@ impl Detect for Locations {
 }
 
 impl Locations {
-    fn axis(&self, key: &str, scan: &mut State) -> Option<Axis> {
+    fn axis(key: &str, scan: &State) -> Option<Axis> {
         if key.is_empty() {
             return None;
         }
-        let candidates = self.lexicon.candidates(&mut scan.key_cache, key);
+        let candidates = scan.candidates.as_deref().unwrap_or_default();
         let says = |check| candidates.iter().any(|candidate| candidate.check == check);
         let key = normalise_key(key);
         if LATITUDE_KEYS.contains(&key.as_str()) || says(ValueCheck::Latitude) {

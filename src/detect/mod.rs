@@ -42,7 +42,6 @@ trait Detect: Send + Sync {
 struct Setup<'a> {
     profile: &'a Profile,
     rules: &'a RuleSet,
-    lexicon: Arc<Lexicon>,
     stops: Arc<Stops>,
     warnings: Vec<String>,
 }
@@ -54,13 +53,13 @@ const DETECTORS: &[Build] = &[keys::build, known::build, location::build, patter
 
 /// Everything looked for, ready to be shared by threads.
 pub struct Detector {
-    detectors: Arc<[Box<dyn Detect>]>,
+    search: Arc<scan::Search>,
     warnings: Vec<String>,
 }
 
 impl std::fmt::Debug for Detector {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Detector").field("detectors", &self.detectors.len()).finish_non_exhaustive()
+        f.debug_struct("Detector").field("detectors", &self.search.detectors.len()).finish_non_exhaustive()
     }
 }
 
@@ -69,9 +68,10 @@ impl Detector {
     #[must_use]
     pub fn new(profile: &Profile, rules: &RuleSet) -> Self {
         let stops = Arc::new(Stops::new(rules));
-        let mut setup = Setup { profile, rules, lexicon: Arc::new(Lexicon::new(rules)), stops, warnings: Vec::new() };
+        let mut setup = Setup { profile, rules, stops, warnings: Vec::new() };
         let detectors = DETECTORS.iter().filter_map(|build| build(&mut setup)).collect();
-        Self { detectors, warnings: setup.warnings }
+        let search = Arc::new(scan::Search { detectors, lexicon: Lexicon::new(rules) });
+        Self { search, warnings: setup.warnings }
     }
 
     /// What of the profile can't be looked for, and why.
@@ -83,7 +83,7 @@ impl Detector {
     /// A worker's own state; it serves one exchange after the other.
     #[must_use]
     pub fn scan(&self) -> Scan {
-        Scan::new(Arc::clone(&self.detectors))
+        Scan::new(Arc::clone(&self.search))
     }
 }
 

@@ -6,7 +6,7 @@ use super::stop::Stops;
 use super::{Detect, Setup};
 use crate::model::{DataType, Field, FieldKind, MatchKind};
 use crate::rules::{KeyMatcher, PatternRule, normalise_key};
-use regex::RegexSet;
+use regex::bytes::RegexSet;
 use std::sync::Arc;
 
 /// Shortest value worth a look, bytes.
@@ -59,12 +59,12 @@ impl Detect for Patterns {
         if field.kind == FieldKind::Whole || !sized {
             return;
         }
-        let Ok(text) = std::str::from_utf8(field.value) else { return };
-        if !self.set.is_match(text) {
+        if !self.set.is_match(field.value) {
             return;
         }
+        let Ok(text) = std::str::from_utf8(field.value) else { return };
         let key = normalise_key(field.key);
-        for index in self.set.matches(text) {
+        for index in self.set.matches(field.value) {
             let pattern = &self.patterns[index];
             if pattern.not_keys.iter().any(|not| not.is_match(&key)) {
                 continue;

@@ -67,7 +67,9 @@ pub(super) struct State {
     over: bool,
     pub(super) known: known::Seen,
     pub(super) numbers: Vec<location::Number>,
-    pub(super) key_cache: lexicon::Cache,
+    /// What the key of the current field says.
+    pub(super) candidates: Option<Arc<[lexicon::Candidate]>>,
+    key_cache: lexicon::Cache,
 }
 
 impl State {
@@ -145,9 +147,15 @@ fn ancestors(location: &Location, mut tell: impl FnMut(&str, &str)) {
     }
 }
 
+/// What all workers share.
+pub(super) struct Search {
+    pub(super) detectors: Vec<Box<dyn Detect>>,
+    pub(super) lexicon: lexicon::Lexicon,
+}
+
 /// A worker's search through one exchange after the other.
 pub struct Scan {
-    detectors: Arc<[Box<dyn Detect>]>,
+    search: Arc<Search>,
     state: State,
 }
 
@@ -158,13 +166,17 @@ impl std::fmt::Debug for Scan {
 }
 
 impl Scan {
-    pub(super) fn new(detectors: Arc<[Box<dyn Detect>]>) -> Self {
-        Self { detectors, state: State::default() }
+    pub(super) fn new(search: Arc<Search>) -> Self {
+        Self { search, state: State::default() }
     }
 
     /// Looks at a field of the current exchange.
     pub fn field(&mut self, field: &Field<'_>) {
-        for detector in self.detectors.iter() {
+        self.state.candidates = match field.kind {
+            FieldKind::Whole => None,
+            FieldKind::Leaf => self.search.lexicon.candidates(&mut self.state.key_cache, field.key),
+        };
+        for detector in &self.search.detectors {
             detector.field(field, &mut self.state);
         }
     }
@@ -172,7 +184,7 @@ impl Scan {
     /// Ends the current exchange: what was found in the fields since the last call. Reaching a cap is added to
     /// `weirds`.
     pub fn finish(&mut self, origin: &Origin, weirds: &mut Vec<Weird>) -> Vec<Observation> {
-        for detector in self.detectors.iter() {
+        for detector in &self.search.detectors {
             detector.finish(&mut self.state);
         }
         self.state.known.clear();
