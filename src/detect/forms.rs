@@ -29,6 +29,8 @@ pub(super) const HASHES: &[Hash] = &[
     Hash { name: "sha512", digest: digest::<Sha512> },
 ];
 
+/// Hashes that are made of the text of an MD5.
+const OUTER_HASHES: &[&str] = &["md5", "sha256"];
 /// Shortest base64 that is told from chance, characters.
 const BASE64_MIN: usize = 8;
 /// Shortest text that is looked for as hexadecimal or reversed, bytes.
@@ -58,6 +60,9 @@ pub(super) fn forms(variant: &Variant) -> Vec<Form> {
         out.push(Form::new(reversed, true, variant.boundary, &["reverse"]));
     }
     escaped(text, &mut out);
+    if !variant.derived {
+        return out;
+    }
     let cased: BTreeSet<String> =
         [text.to_owned(), text.to_ascii_lowercase(), text.to_ascii_uppercase()].into_iter().collect();
     for text in &cased {
@@ -72,13 +77,11 @@ pub(super) fn forms(variant: &Variant) -> Vec<Form> {
     out
 }
 
-/// Percent-escapes once and twice, where there is something to escape.
+/// Percent-escapes, where there is something to escape.
 fn escaped(text: &str, out: &mut Vec<Form>) {
     let once = percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string();
     if once != text {
-        let twice = once.replace('%', "%25");
         out.push(Form::new(once, true, Boundary::Any, &["percent"]));
-        out.push(Form::new(twice, true, Boundary::Any, &["percent", "percent"]));
     }
 }
 
@@ -107,7 +110,7 @@ fn hashed(hash: &Hash, bytes: &[u8], out: &mut Vec<Form>) {
         for half in [&text[8..24], &text[..16]] {
             out.push(Form::new(half, true, Boundary::Hex, &["md5-16"]));
         }
-        for outer in HASHES {
+        for outer in HASHES.iter().filter(|outer| OUTER_HASHES.contains(&outer.name)) {
             out.push(Form::new(hex(&(outer.digest)(text.as_bytes())), true, Boundary::Any, &[outer.name, "md5"]));
         }
     }

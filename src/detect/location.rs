@@ -10,6 +10,8 @@ use std::sync::Arc;
 
 /// Longest text that is searched for numbers, bytes.
 const TEXT_MAX: usize = 512;
+/// Shortest text that may hold half a place, bytes.
+const NUMBER_MIN: usize = 3;
 /// Most numbers of one exchange that are weighed.
 const NUMBERS_MAX: usize = 1024;
 /// A partner is at most this many candidates away.
@@ -75,12 +77,11 @@ pub(super) fn build(setup: &mut Setup<'_>) -> Option<Box<dyn Detect>> {
 
 impl Detect for Locations {
     fn field(&self, field: &Field<'_>, scan: &mut State) {
-        let starts = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'"' | b' ');
-        let whole = field.value.first().is_some_and(starts);
-        if field.kind == FieldKind::Whole || field.value.len() > TEXT_MAX || field.value.len() < 3 {
+        if field.kind == FieldKind::Whole || !(NUMBER_MIN..=TEXT_MAX).contains(&field.value.len()) {
             return;
         }
-        if !whole && memchr::memchr(b'.', field.value).is_none() {
+        let whole = |byte: &u8| byte.is_ascii_digit() || b"+-,;| ".contains(byte);
+        if memchr::memchr(b'.', field.value).is_none() && !field.value.iter().all(whole) {
             return;
         }
         let mut axis = None;

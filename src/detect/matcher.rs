@@ -16,7 +16,7 @@ pub(super) struct Needle {
 /// A search for many needles, all at least a window long.
 pub(super) struct Matcher<const WINDOW: usize, const BLOCK: usize> {
     needles: Vec<Needle>,
-    shifts: Box<[u8]>,
+    shifts: Box<[u8; SLOTS]>,
     /// Needles whose window ends in a block of this slot: `entries[starts[slot]..starts[slot + 1]]`.
     starts: Box<[u32]>,
     entries: Vec<(u64, u32)>,
@@ -27,7 +27,7 @@ impl<const WINDOW: usize, const BLOCK: usize> Matcher<WINDOW, BLOCK> {
     pub(super) fn new(needles: Vec<Needle>) -> Self {
         const { assert!(BLOCK <= 4 && BLOCK < WINDOW && WINDOW <= 8) };
         let most = u8::try_from(WINDOW - BLOCK + 1).expect("a window is at most eight bytes");
-        let mut shifts = vec![most; SLOTS].into_boxed_slice();
+        let mut shifts = Box::new([most; SLOTS]);
         let mut slots: Vec<(usize, u64, u32)> = Vec::new();
         for (index, needle) in (0u32..).zip(&needles) {
             let Some(window) = needle.text.get(..WINDOW) else { continue };

@@ -24,6 +24,8 @@ pub(super) enum Boundary {
 pub(super) struct Variant {
     pub(super) text: String,
     pub(super) boundary: Boundary,
+    /// A spelling programs use, which may be hashed or encoded; the others are only for people to read.
+    pub(super) derived: bool,
 }
 
 /// Shortest text that needs no boundary around it.
@@ -73,11 +75,16 @@ fn plain(text: &str) -> Variant {
     } else {
         Boundary::Token
     };
-    Variant { text: text.to_owned(), boundary }
+    Variant { text: text.to_owned(), boundary, derived: true }
+}
+
+/// A spelling for people.
+fn printed(text: String) -> Variant {
+    Variant { derived: false, ..digits(text) }
 }
 
 fn digits(text: String) -> Variant {
-    Variant { text, boundary: Boundary::Digits }
+    Variant { text, boundary: Boundary::Digits, derived: true }
 }
 
 /// Cuts ASCII digits into groups of the given lengths.
@@ -100,13 +107,13 @@ fn imei(digits: &str, out: &mut Vec<Variant>) {
     out.retain(|variant| variant.text != digits);
     let full = format!("{body}{}", checks::luhn_digit(body));
     out.push(self::digits(full.clone()));
-    out.push(Variant { text: body.to_owned(), boundary: Boundary::Imei });
+    out.push(Variant { text: body.to_owned(), boundary: Boundary::Imei, derived: true });
     if digits.len() == 16 {
         out.push(self::digits(digits.to_owned()));
     }
     for separator in ["-", " "] {
         for lengths in [&[2, 6, 6][..], &[6, 2, 6], &[8, 6]] {
-            out.push(self::digits(grouped(&full, lengths, separator)));
+            out.push(printed(grouped(&full, lengths, separator)));
         }
     }
 }
@@ -119,9 +126,12 @@ fn phone(digits: &str, out: &mut Vec<Variant>) {
         return;
     }
     let (spaced, dashed) = (grouped(national, &[3, 4], " "), grouped(national, &[3, 4], "-"));
-    for number in [national, &spaced, &dashed] {
-        for prefix in ["", "86", "+86", "0086", "86-", "+86-", "+86 ", "86 "] {
-            out.push(self::digits(format!("{prefix}{number}")));
+    for prefix in ["", "86", "+86", "0086", "+86-", "+86 "] {
+        out.push(self::digits(format!("{prefix}{national}")));
+    }
+    for number in [&spaced, &dashed] {
+        for prefix in ["", "86-", "+86-", "+86 ", "86 "] {
+            out.push(printed(format!("{prefix}{number}")));
         }
     }
 }
@@ -129,12 +139,14 @@ fn phone(digits: &str, out: &mut Vec<Variant>) {
 /// Six octets with every usual separator, also with leading zeros dropped.
 fn mac(hex: &str, out: &mut Vec<Variant>) {
     let octets: Vec<&str> = (0..6).map(|octet| &hex[octet * 2..octet * 2 + 2]).collect();
-    for separator in [":", "-", "", ".", " ", "_"] {
+    for separator in [":", "-", "", "."] {
         out.push(plain(&octets.join(separator)));
     }
-    out.push(plain(&grouped(hex, &[4, 4], ".")));
+    for text in [octets.join(" "), octets.join("_"), grouped(hex, &[4, 4], ".")] {
+        out.push(Variant { derived: false, ..plain(&text) });
+    }
     let short: Vec<&str> = octets.iter().map(|octet| octet.strip_prefix('0').unwrap_or(octet)).collect();
-    out.push(Variant { text: short.join(":"), boundary: Boundary::Token });
+    out.push(Variant { text: short.join(":"), boundary: Boundary::Token, derived: true });
 }
 
 fn uuid(hex: &str, out: &mut Vec<Variant>) {
