@@ -49,6 +49,16 @@ pub enum CaptureError {
         /// Its reason.
         source: io::Error,
     },
+    /// Reading failed on the way, or what compresses it is damaged.
+    #[error("{name}: offset {offset}: {source}; all before it was read")]
+    Read {
+        /// The input.
+        name: String,
+        /// Place in the (decompressed) capture.
+        offset: u64,
+        /// The reason.
+        source: io::Error,
+    },
     /// It is empty.
     #[error("{name}: offset 0: empty, expected a pcap or pcapng capture")]
     Empty {
@@ -281,7 +291,8 @@ impl Capture {
                 Err(source) => {
                     self.rest.truncate(old);
                     self.done = true;
-                    return Err(CaptureError::Io { name: self.name.clone(), source });
+                    let offset = self.offset + old as u64;
+                    return Err(CaptureError::Read { name: self.name.clone(), offset, source });
                 }
             }
         }

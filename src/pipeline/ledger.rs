@@ -70,7 +70,19 @@ pub struct Ledger {
     coverage: Coverage,
     exchanges: u64,
     apps: BTreeMap<Arc<str>, u64>,
+    tls: TlsCount,
     full: bool,
+}
+
+/// TLS sessions by what became of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct TlsCount {
+    /// Opened with keys.
+    pub opened: u64,
+    /// Closed for want of a key.
+    pub no_key: u64,
+    /// Closed though a key was there.
+    pub wrong_key: u64,
 }
 
 impl Ledger {
@@ -88,6 +100,7 @@ impl Ledger {
             coverage: Coverage::default(),
             exchanges: 0,
             apps: BTreeMap::new(),
+            tls: TlsCount::default(),
             full: false,
         }
     }
@@ -163,6 +176,12 @@ impl Ledger {
     #[must_use]
     pub fn app(&self) -> Option<String> {
         self.apps.iter().max_by_key(|&(name, flows)| (flows, std::cmp::Reverse(name))).map(|(name, _)| name.to_string())
+    }
+
+    /// TLS sessions by what became of them.
+    #[must_use]
+    pub fn tls(&self) -> TlsCount {
+        self.tls
     }
 
     /// Whether a cap was met, so that some data flows or hosts are missing.
@@ -241,6 +260,9 @@ impl Ledger {
         if flow.bytes == 0 {
             return;
         }
+        self.tls.opened += u64::from(flow.tls.as_ref().is_some_and(|tls| tls.keys.is_some()));
+        self.tls.no_key += u64::from(flow.opaque_reason == Some(OpaqueReason::NoKey));
+        self.tls.wrong_key += u64::from(flow.opaque_reason == Some(OpaqueReason::WrongKey));
         self.coverage.flows += 1;
         self.coverage.bytes += flow.bytes;
         self.coverage.readable_bytes += flow.bytes - flow.opaque_bytes;

@@ -87,6 +87,7 @@ pub fn replay(case: &Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink)
         failures,
         damaged: false,
         frames: 0,
+        frames_before: 0,
         bytes_done: 0,
         first: None,
         last: None,
@@ -94,7 +95,8 @@ pub fn replay(case: &Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink)
     };
     let mut run = Run { state, sink };
     pipeline::run(&settings, threads, pace, &mut run);
-    let state = run.state;
+    let mut state = run.state;
+    state.tell_about_keys();
     Outcome { report: state.report(), failures: state.failures, damaged: state.damaged }
 }
 
@@ -123,6 +125,7 @@ struct State<'c> {
     failures: Vec<CaptureError>,
     damaged: bool,
     frames: u64,
+    frames_before: u64,
     bytes_done: u64,
     first: Option<Timestamp>,
     last: Option<Timestamp>,
@@ -169,6 +172,21 @@ impl State<'_> {
         report
     }
 
+    /// Keys that fit nothing are the commonest mistake of all, and easily taken for traffic that can't be read.
+    fn tell_about_keys(&mut self) {
+        let (given, tls) = (self.case.keys.sessions(), self.ledger.tls());
+        if given > 0 && tls.opened == 0 && tls.no_key > 0 {
+            let message = format!(
+                "none of the {given} sessions of the key log is in the capture: {} TLS flows stay closed",
+                tls.no_key
+            );
+            self.warnings.push(message);
+        }
+        if tls.wrong_key > 0 {
+            self.warnings.push(format!("the keys given for {} TLS flows do not open them", tls.wrong_key));
+        }
+    }
+
     fn total(&self) -> u64 {
         self.bytes_done + self.captures.iter().filter_map(Capture::size).sum::<u64>()
     }
@@ -195,7 +213,11 @@ impl State<'_> {
                     return Some(item);
                 }
                 Ok(None) => {
+                    if capture.frames() == self.frames_before {
+                        self.warnings.push(format!("{}: holds no frames", capture.name()));
+                    }
                     self.bytes_done += capture.offset();
+                    self.frames_before = self.frames;
                     self.captures.pop_front();
                 }
                 Err(error) => {
