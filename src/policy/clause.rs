@@ -44,7 +44,7 @@ pub(super) struct Clause<'p> {
 }
 
 /// Words that open a clause without changing its kind.
-const OPENERS: [&str; 16] = [
+const OPENERS: [&str; 18] = [
     "但是",
     "但",
     "并且",
@@ -57,11 +57,18 @@ const OPENERS: [&str; 16] = [
     "其中",
     "因此",
     "那么",
-    "我们会",
-    "我们将",
     "目前",
     "或者",
+    "除此之外",
+    "除此以外",
+    "请您注意",
+    "请你注意",
 ];
+/// What may stand between a user and the verb of using: 您使用, 您在使用.
+const USER_MODALS: [&str; 14] =
+    ["", "在", "选择", "需要", "正在", "想", "开始", "继续", "可以", "可", "首次", "所", "授权", "在选择"];
+/// What follows a verb whose data went before it: …共享给X, …存储于X.
+const OUTWARD: [&str; 7] = ["给", "至", "到", "于", "在", "与", "以"];
 /// Longest way from a subject to its verb, in bytes.
 const SUBJECT_GAP_MAX: usize = 60;
 
@@ -97,6 +104,11 @@ impl<'p> Clause<'p> {
         self.text.raw_str(self.range.clone())
     }
 
+    /// Its words up to `at`.
+    pub(super) fn raw_until(&self, at: usize) -> &'p str {
+        self.text.raw_str(self.range.start..at)
+    }
+
     /// Whether it has a cue.
     pub(super) fn has(&self, cue: Cue) -> bool {
         self.cues.iter().any(|found| found.cue == cue)
@@ -123,7 +135,13 @@ impl<'p> Clause<'p> {
     /// Whether it tells when, not what.
     pub(super) fn is_condition(&self) -> bool {
         let body = self.opened();
-        self.lexicon.condition.iter().any(|word| body.starts_with(word.as_str()))
+        let word = self.lexicon.condition.iter().find(|word| body.starts_with(word.as_str()));
+        let needs_consent = word.is_some_and(|word| ["征得", "获得", "取得"].iter().any(|head| word.starts_with(head)));
+        // 如 before a case is a condition, before data an example.
+        let first_data = self.data.clone().next().map_or(usize::MAX, |at| self.mentions.data[at].start);
+        let case = body.starts_with('如') && first_data > self.range.start + 9;
+        let before = self.norm().trim_end_matches([',', ';', '。']).ends_with('前');
+        before || case || word.is_some_and(|_| !needs_consent || self.has(Cue::Consent))
     }
 
     /// Whether it tells why.
@@ -146,13 +164,24 @@ impl<'p> Clause<'p> {
     pub(super) fn after_head(&self) -> Option<Self> {
         const MODALS: [&str; 12] =
             ["会", "将", "需", "可能", "仅会", "也会", "还会", "必须", "仅在", "不会", "均会", "要求"];
+        let whole = self.norm().trim_end_matches([',', ';', '。', ':']);
+        if whole.ends_with(['时', '的', '前', '外']) {
+            return None;
+        }
+        let purpose = self.is_purpose();
         let from = self.cues.iter().find(|cue| {
+            let before = &self.text.norm[self.range.start..cue.start];
             let rest = &self.text.norm[cue.end..self.range.end];
-            match cue.cue {
-                Cue::First => cue.start > self.range.start && MODALS.iter().any(|modal| rest.starts_with(modal)),
-                Cue::Negator => cue.start > self.range.start + 6 && self.text.norm[cue.start..].starts_with("不会"),
+            let closed = purpose || self.lexicon.condition_end.iter().any(|word| before.ends_with(word.as_str()));
+            let acts = match cue.cue {
+                Cue::First => {
+                    let modal = MODALS.iter().any(|modal| rest.starts_with(modal));
+                    modal || self.text.norm[cue.start..cue.end].ends_with('会')
+                }
+                Cue::Negator => self.text.norm[cue.start..].starts_with("不会"),
                 _ => false,
-            }
+            };
+            acts && closed && cue.start > self.range.start
         })?;
         Some(self.part(from.start..self.range.end))
     }
@@ -181,31 +210,15 @@ impl<'p> Clause<'p> {
         })
     }
 
-    /// Bracket depth at each cue is told by counting from the clause's start.
-    fn depth_at(&self, at: usize) -> usize {
-        self.text.norm.as_bytes()[self.range.start..at].iter().fold(0_usize, |depth, byte| match byte {
-            b'(' => depth + 1,
-            b')' => depth.saturating_sub(1),
-            _ => depth,
-        })
+    /// Brackets of the clause open at `at`.
+    fn depth_at(&self, at: usize) -> u8 {
+        self.text.depth(self.range.start, at)
     }
 
     /// Its verbs outside brackets, joined ones (收集、使用) as one.
     pub(super) fn predicates(&self) -> Vec<Predicate> {
         let mut out: Vec<Predicate> = Vec::new();
-        let (mut depth, mut counted) = (0_usize, self.range.start);
-        for cue in self.cues {
-            for byte in &self.text.norm.as_bytes()[counted.min(cue.start)..cue.start] {
-                match byte {
-                    b'(' => depth += 1,
-                    b')' => depth = depth.saturating_sub(1),
-                    _ => {}
-                }
-            }
-            counted = counted.max(cue.start);
-            if depth > 0 {
-                continue;
-            }
+        for cue in self.cues.iter().filter(|cue| self.depth_at(cue.start) == 0) {
             let verb = match cue.cue {
                 Cue::Verb(action) => Verb::Actions(vec![action]),
                 Cue::WeakVerb(action) => Verb::Weak(action),
@@ -214,6 +227,12 @@ impl<'p> Clause<'p> {
                 Cue::OnlyForm => Verb::Actions(vec![Action::Collect]),
                 _ => continue,
             };
+            let first = out.iter().all(|earlier| {
+                earlier.verb == Verb::Actions(vec![Action::Use]) || matches!(earlier.verb, Verb::Weak(_))
+            });
+            if self.is_attribute(cue, &verb, first) {
+                continue;
+            }
             if let Some(last) = out.last_mut() {
                 let between = &self.text.norm[last.end..cue.start];
                 let joined = matches!(
@@ -238,6 +257,61 @@ impl<'p> Clause<'p> {
             out.push(Predicate { verb, start: cue.start, end: cue.end });
         }
         out
+    }
+
+    /// Whether a verb only describes a noun (您所使用的设备, 授权共享的信息) or is the user's own doing (您使用服务).
+    fn is_attribute(&self, cue: &CueMention, verb: &Verb, first: bool) -> bool {
+        let rest = &self.text.norm[cue.end..self.range.end];
+        let collects = matches!(verb, Verb::Actions(actions) if actions.contains(&Action::Collect));
+        if rest.starts_with('的') && !(collects && first) {
+            return true;
+        }
+        let uses = matches!(verb, Verb::Weak(_)) || matches!(verb, Verb::Actions(actions) if actions == &[Action::Use]);
+        uses && self
+            .cues
+            .iter()
+            .rev()
+            .find(|user| user.end <= cue.start)
+            .is_some_and(|user| user.cue == Cue::User && USER_MODALS.contains(&&self.text.norm[user.end..cue.start]))
+    }
+
+    /// Whether nothing but a receiver or place follows a verb: …共享给X, …存储于X.
+    pub(super) fn ends_outward(&self, predicate: &Predicate) -> bool {
+        let rest = self.text.norm[predicate.end..self.range.end].trim_end_matches([',', ';', '。', ':', '.']);
+        rest.chars().take(4).count() <= 3 || OUTWARD.iter().any(|word| rest.starts_with(word))
+    }
+
+    /// Whether someone who may act is named, the first one deciding: the app or the user.
+    pub(super) fn first_actor(&self) -> Option<Cue> {
+        self.cues.iter().find(|cue| self.is_actor(cue)).map(|cue| cue.cue)
+    }
+
+    /// Whether it may go on with the list of the clause before: data comes soon and nobody acts before it.
+    pub(super) fn goes_on(&self) -> bool {
+        const LEAD_MAX: usize = 36;
+        let Some(first) = self.data.clone().next().map(|at| self.mentions.data[at].start) else { return false };
+        let led = self
+            .lexicon
+            .includes
+            .iter()
+            .chain(&self.lexicon.example)
+            .any(|word| self.norm().starts_with(word.as_str()));
+        let acted = self.cues.iter().any(|cue| cue.end <= first && self.is_actor(cue));
+        led || (first - self.range.start <= LEAD_MAX && !acted)
+    }
+
+    /// Whether data in brackets is meant though nothing outside them is: (如IMEI).
+    pub(super) fn bracket_lists(&self, from: usize, first: usize) -> bool {
+        let before = &self.text.norm[from..first];
+        before.rfind('(').is_some_and(|at| {
+            let inner = &before[at + 1..];
+            self.lexicon.includes.iter().chain(&self.lexicon.example).any(|word| inner.starts_with(word.as_str()))
+        })
+    }
+
+    /// Whether a mention stands in brackets.
+    pub(super) fn in_brackets(&self, at: usize) -> bool {
+        self.depth_at(at) > 0
     }
 
     /// Where the list after `from` gives way to its purpose (用于, 以便), outside brackets.
@@ -306,7 +380,16 @@ impl<'p> Clause<'p> {
         let after = &self.text.norm[cue.end..self.range.end];
         let before = &self.text.norm[self.range.start..cue.start];
         let owned = after.starts_with('的') && !after.starts_with("的企业用户");
-        !owned && !before.ends_with(['向', '为', '给', '与', '对', '将', '把', '使'])
+        !owned
+            && !before.ends_with(['向', '为', '给', '与', '对', '将', '把', '使', '在', '从', '经', '让', '帮', '获'])
+    }
+
+    /// Whether the user is who gets it: 发送给您, 向您发送.
+    pub(super) fn to_user(&self, predicate: &Predicate) -> bool {
+        let before = &self.text.norm[self.range.start..predicate.start];
+        let after = &self.text.norm[predicate.end..self.range.end];
+        ["向您", "向你", "为您", "为你", "给您", "给你"].iter().any(|word| before.ends_with(word))
+            || ["给您", "给你", "给用户"].iter().any(|word| after.starts_with(word))
     }
 
     /// Whether data goes to the app: 向我们提供.

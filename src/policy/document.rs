@@ -228,7 +228,7 @@ fn publisher(text: &Text<'_>, whole: Range<usize>) -> Option<String> {
         let cut = matched
             .char_indices()
             .rev()
-            .find(|(_, c)| matches!(c, '由' | '是' | '为' | '与' | '和' | '及' | '向' | '问'))
+            .find(|(_, c)| matches!(c, '由' | '是' | '与' | '向' | '问' | '将'))
             .map_or(0, |(at, c)| at + c.len_utf8());
         let cut = if cut == 0 {
             matched.find('(').filter(|at| *at == 0 || !matched[*at..].contains(')')).map_or(0, |at| at + 1)

@@ -228,6 +228,21 @@ pub(super) fn outline(text: &Text<'_>, lines: &[Line], lexicon: &Lexicon) -> Vec
             }
             let heading = number.rank <= 5 && is_heading(&text.norm[start..line.end]);
             blocks.push(enter(text, lexicon, &mut places, number, (line_start, start, line.end), heading));
+        } else if is_annex(body, lexicon) {
+            let title = text.raw_str(line.range()).trim().to_owned();
+            places.clear();
+            places.push(Place { rank: 0, core: title.clone(), whole: true, title, topic: None });
+            let block = Block {
+                start,
+                end: line.end,
+                line_start,
+                kind: BlockKind::Heading,
+                rank: Some(0),
+                number: String::new(),
+                clause: clause_of(&places),
+                topic: None,
+            };
+            blocks.push(block);
         } else {
             let topic = places.last().and_then(|place| place.topic);
             let clause = clause_of(&places);
@@ -255,6 +270,13 @@ fn lone_number(body: &str) -> Option<Number> {
         whole: false,
         len: body.len(),
     })
+}
+
+/// Whether a line is the title of an annex: 附件, 接入第三方SDK目录.
+fn is_annex(body: &str, lexicon: &Lexicon) -> bool {
+    body.chars().take(21).count() <= 20
+        && !body.contains([',', '。', ':', ';', '《', '》', '"', '“'])
+        && lexicon.annex.iter().any(|word| body.starts_with(word.as_str()) || body.ends_with(word.as_str()))
 }
 
 fn is_heading(body: &str) -> bool {
@@ -312,11 +334,10 @@ fn clause_of(places: &[Place]) -> String {
 }
 
 fn topic_of(title: &str, lexicon: &Lexicon) -> Option<Topic> {
-    lexicon
-        .sections
-        .iter()
-        .find(|(_, words)| words.iter().any(|word| title.contains(word.as_str())))
-        .map(|(topic, _)| *topic)
+    let holds = |words: &[String]| words.iter().any(|word| title.contains(word.as_str()));
+    let topic = lexicon.sections.iter().find(|(_, words)| holds(words)).map(|(topic, _)| *topic)?;
+    // 保障信息安全所必须收集的信息 is about collecting.
+    Some(if topic == Topic::Security && title.contains("收集") { Topic::Collect } else { topic })
 }
 
 impl Topic {

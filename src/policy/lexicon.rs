@@ -126,6 +126,7 @@ struct RawData {
     compose: Vec<Compose>,
     context: Vec<ContextTerm>,
     terms: BTreeMap<String, Vec<String>>,
+    implies: BTreeMap<String, String>,
     ignore: Ignore,
 }
 
@@ -177,6 +178,7 @@ struct Cells {
 struct RawLayout {
     title: Vec<String>,
     opening: Vec<String>,
+    annex: Vec<String>,
     effective: Vec<String>,
     updated: Vec<String>,
     sections: BTreeMap<Topic, Vec<String>>,
@@ -200,10 +202,13 @@ pub(super) struct Lexicon {
     pub(super) compose: Vec<(Regex, Vec<String>)>,
     pub(super) context: Vec<ContextTerm>,
     pub(super) terms: Vec<(String, String)>,
+    /// Types that name another type too.
+    pub(super) implies: BTreeMap<String, String>,
     pub(super) ignore: Vec<String>,
     pub(super) filler: Vec<String>,
     pub(super) title: Vec<String>,
     pub(super) opening: Vec<String>,
+    pub(super) annex: Vec<String>,
     pub(super) effective: Vec<String>,
     pub(super) updated: Vec<String>,
     pub(super) sections: Vec<(Topic, Vec<String>)>,
@@ -259,10 +264,12 @@ fn load(cues: (&str, &str), data: (&str, &str), layout: (&str, &str)) -> Result<
         compose,
         context,
         terms: terms.collect(),
+        implies: data_raw.implies,
         ignore: normalised(&data_raw.ignore.words),
         filler: normalised(&data_raw.ignore.filler),
         title: longest_first(&layout.title),
         opening: normalised(&layout.opening),
+        annex: normalised(&layout.annex),
         effective: longest_first(&layout.effective),
         updated: longest_first(&layout.updated),
         sections: layout.sections.iter().map(|(topic, words)| (*topic, normalised(words))).collect(),
@@ -336,7 +343,7 @@ mod tests {
 
     #[test]
     fn a_mistake_names_file_and_line() {
-        let broken = "compose = []\ncontext = []\nwrong = 1\n[terms]\n[ignore]\nwords = []\nfiller = []\n";
+        let broken = "compose = []\ncontext = []\nwrong = 1\n[terms]\n[implies]\n[ignore]\nwords = []\nfiller = []\n";
         let error = load(CUES, ("x.toml", broken), LAYOUT).err().map(|error| error.to_string()).unwrap_or_default();
         assert!(error.starts_with("x.toml:3:1"), "{error}");
     }

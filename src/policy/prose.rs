@@ -39,6 +39,8 @@ struct Sentence {
     form: Option<DataForm>,
     /// The user refuses or switches off.
     user_choice: bool,
+    /// Who acted in the clause before: the app or the user.
+    actor: Option<Cue>,
     /// Data of the clauses before, as indices of mentions.
     topic: Vec<usize>,
     /// Drafts of this sentence start here.
@@ -49,7 +51,7 @@ struct Sentence {
 }
 
 /// What later clauses may go on with.
-#[derive(Default)]
+#[derive(Default, Clone)]
 struct Frame {
     /// Drafts that more data belongs to.
     drafts: Vec<usize>,
@@ -71,29 +73,48 @@ pub(super) fn read(
     edges: &mut Vec<LocalEdge>,
 ) -> Vec<Draft> {
     let mut reader = Reader { prose, drafts: Vec::new(), frame: Frame::default(), last_topic: Vec::new() };
-    let mut lead_in = 0;
+    let mut lead_in = LeadIn::default();
     for block in blocks {
         let table = tables.partition_point(|table| table.end <= block.start);
         if tables.get(table).is_some_and(|table| table.start < block.end) {
-            reader.frame = Frame::default();
+            lead_in = LeadIn::default();
             continue;
         }
-        if lead_in == 0 || block.kind == BlockKind::Heading {
-            reader.frame = Frame::default();
-        }
+        let body = &prose.text.norm[block.start..block.end];
+        reader.frame = lead_in.frame(block, body);
         reader.last_topic.clear();
         let before = reader.drafts.len();
         reader.block(block, edges);
-        let body = &prose.text.norm[block.start..block.end];
-        lead_in = if reader.frame.is_open()
-            && (body.ends_with(':') || (body.ends_with('?') && reader.drafts.len() > before))
-        {
-            LEAD_IN_BLOCKS_MAX
-        } else {
-            lead_in.saturating_sub(1)
-        };
+        let leads = body.ends_with(':') || (body.ends_with('?') && reader.drafts.len() > before);
+        if leads && reader.frame.is_open() {
+            lead_in = LeadIn { frame: reader.frame.clone(), left: LEAD_IN_BLOCKS_MAX, rank: None };
+        }
     }
     reader.drafts
+}
+
+/// A sentence that announces a list ("we collect the following:") and how far it reaches.
+#[derive(Default)]
+struct LeadIn {
+    frame: Frame,
+    left: usize,
+    /// Style of the list's first item.
+    rank: Option<u8>,
+}
+
+impl LeadIn {
+    /// What a block may go on with; a heading, a shallower number or a plain paragraph ends the list.
+    fn frame(&mut self, block: &Block, body: &str) -> Frame {
+        let shallower = matches!((self.rank, block.rank), (Some(first), Some(own)) if own < first);
+        let paragraph = block.rank.is_none() && (self.rank.is_some() || body.contains('。'));
+        if self.left == 0 || block.kind == BlockKind::Heading && body.len() > 60 || shallower || paragraph {
+            *self = Self::default();
+            return Frame::default();
+        }
+        self.left -= 1;
+        self.rank = self.rank.or(block.rank);
+        self.frame.clone()
+    }
 }
 
 struct Reader<'p> {
@@ -172,7 +193,6 @@ impl Reader<'_> {
 
     fn sentence(&mut self, mut state: Sentence, found: &Range<usize>) {
         let prose = self.prose;
-        let mut continued = false;
         for (at, range) in clauses(&prose.text.norm, state.range.clone()).into_iter().enumerate() {
             if at == 0 {
                 // A new sentence goes on with the last one only if it says so: 例如…, 包括….
@@ -183,7 +203,7 @@ impl Reader<'_> {
                     .iter()
                     .chain(&prose.lexicon.includes)
                     .any(|word| body.starts_with(word.as_str()));
-                continued = goes_on || self.frame.pending.is_some() || self.is_list_item(&range);
+                let continued = goes_on || self.frame.pending.is_some() || self.is_list_item(&range);
                 if !continued {
                     self.frame = Frame::default();
                 }
@@ -191,7 +211,6 @@ impl Reader<'_> {
             let clause = Clause::new(prose, range);
             self.clause(&clause, &mut state);
         }
-        let _continued = continued;
         self.finish(&state);
         if !found.is_empty() {
             self.last_topic = found.clone().collect();
@@ -217,10 +236,14 @@ impl Reader<'_> {
         let mut clause = clause.clone();
         if state.in_condition || clause.is_condition() {
             state.user_choice |= clause.has(Cue::UserChoice);
-            state.condition = state.condition.take().or_else(|| words(clause.raw()));
+            let late = self.drafts.len() > state.drafts_from && !clause.raw().contains("除非");
+            if !late && !clause.has(Cue::UserChoice) {
+                state.condition = state.condition.take().or_else(|| words(clause.raw()));
+            }
             match clause.after_head() {
                 Some(rest) => {
                     state.in_condition = false;
+                    state.condition = head_words(&clause, &rest).or(state.condition.take());
                     clause = rest;
                 }
                 None => {
@@ -250,6 +273,7 @@ impl Reader<'_> {
             }
             state.subject = clause.subject(self.prose, clause.range.end).unwrap_or_default();
         }
+        state.actor = clause.first_actor().or(state.actor);
         state.topic.extend(clause.data.clone());
     }
 
@@ -284,6 +308,10 @@ impl Reader<'_> {
             if let Some(subject) = clause.subject(self.prose, clause.range.end) {
                 state.subject = subject;
             }
+            return;
+        }
+        if !clause.goes_on() {
+            self.frame = Frame::default();
             return;
         }
         let data: Vec<usize> = clause.data_in(clause.range.start..clause.cut_at_purpose(clause.range.start)).collect();
@@ -351,7 +379,7 @@ impl Reader<'_> {
         let polarity = if negative { Polarity::Negative } else { Polarity::Positive };
         let data = self.objects(clause, predicate, &segment, &actions, state);
         if data.is_empty() {
-            let lead = !clause.has_consent_after(predicate) && !clause.cues.iter().any(|cue| cue.cue == Cue::SameData);
+            let lead = !clause.has_consent_after(predicate) && !clause.has(Cue::SameData);
             if lead && polarity == Polarity::Positive && actions.contains(&Action::Collect) {
                 self.frame = Frame { drafts: Vec::new(), pending: Some((actions, polarity, recipients)) };
             }
@@ -396,15 +424,22 @@ impl Reader<'_> {
                 Some((actions.clone(), clause.receivers(self.prose).unwrap_or_else(|| vec![third_party("第三方")])))
             }
             Verb::Weak(action) => {
-                let acts = clause.has_before(Cue::First, predicate.start) || collector().is_some();
+                let acts = clause.has_before(Cue::First, predicate.start)
+                    || collector().is_some()
+                    || (state.actor == Some(Cue::First) && clause.first_actor() != Some(Cue::User));
                 (acts && !clause.user_acts(predicate)).then(|| (vec![*action], own()))
             }
             Verb::UserGives => Some((vec![Action::Collect], own())),
+            Verb::Gives if clause.to_user(predicate) => None,
             Verb::Gives => match clause.receivers(self.prose) {
                 Some(_) if clause.user_acts(predicate) => None,
                 Some(receivers) => Some((vec![Action::Share], receivers)),
-                None => (clause.user_acts(predicate) || clause.to_us(predicate))
-                    .then(|| (vec![Action::Collect], vec![first_party()])),
+                None => {
+                    let by_user = clause.user_acts(predicate)
+                        || clause.to_us(predicate)
+                        || (clause.first_actor().is_none() && state.actor == Some(Cue::User));
+                    by_user.then(|| (vec![Action::Collect], vec![first_party()]))
+                }
             },
         }
     }
@@ -422,18 +457,21 @@ impl Reader<'_> {
         let after: Vec<usize> = clause.data_in(predicate.end..cut).collect();
         let moved = clause.moved_object(segment.start, predicate.start);
         let before: Vec<usize> = clause.data_in(segment.start..predicate.start).collect();
-        let same = clause.has(Cue::SameData);
+        let same = clause.has(Cue::SameData) || clause.has(Cue::OnlyForm);
         let outward = actions.iter().any(|action| !matches!(action, Action::Collect | Action::Use));
         if moved && !before.is_empty() {
             return before;
         }
-        if !after.is_empty() {
+        let outside = after.iter().any(|at| !clause.in_brackets(self.mention(*at).start));
+        let listed = after.first().is_some_and(|at| clause.bracket_lists(predicate.end, self.mention(*at).start));
+        if !after.is_empty() && (outside || listed) {
             return after;
         }
-        if !before.is_empty() && (outward || matches!(predicate.verb, Verb::UserGives)) {
+        let gone = clause.ends_outward(predicate);
+        if !before.is_empty() && gone && (outward || matches!(predicate.verb, Verb::UserGives)) {
             return before;
         }
-        if same || (outward && !clause.has_consent_after(predicate)) {
+        if same || (outward && gone && !clause.has_consent_after(predicate)) {
             let topic = if state.topic.is_empty() && same { &self.last_topic } else { &state.topic };
             return topic.clone();
         }
@@ -497,6 +535,11 @@ fn clauses(norm: &str, range: Range<usize>) -> Vec<Range<usize>> {
         out.push(start..range.end);
     }
     out
+}
+
+/// The words of a condition in front of its statement.
+fn head_words(clause: &Clause<'_>, rest: &Clause<'_>) -> Option<String> {
+    clause.is_condition().then(|| words(clause.raw_until(rest.range.start))).flatten()
 }
 
 /// Parties of the text as recipients.

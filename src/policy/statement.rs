@@ -62,7 +62,8 @@ pub(super) fn named(rules: &RuleSet, name: &str) -> Recipient {
         .party_by_alias(name)
         .or_else(|| rules.party_by_alias(shown))
         .or_else(|| bracket.and_then(|inner| rules.party_by_alias(inner)))
-        .or_else(|| bracket.and_then(|inner| rules.party_by_package(inner)));
+        .or_else(|| bracket.and_then(|inner| rules.party_by_package(inner)))
+        .or_else(|| rules.party_by_package(shown.trim_end_matches("sdk").trim_end_matches("SDK").trim_end()));
     match known {
         Some(rule) => {
             let role = match rule.role() {

@@ -17,6 +17,8 @@ pub(super) struct Text<'a> {
     origin: Vec<u32>,
     /// Characters before each multiple of `STRIDE` bytes of `raw`.
     counts: Vec<u32>,
+    /// Open brackets before each byte of `norm`, counted line by line.
+    depth: Vec<u8>,
 }
 
 impl<'a> Text<'a> {
@@ -32,7 +34,14 @@ impl<'a> Text<'a> {
             chars += u32::from(byte & 0xc0 != 0x80);
         }
         counts.push(chars);
-        Self { raw, norm, origin, counts }
+        let depth = depths(&norm);
+        Self { raw, norm, origin, counts, depth }
+    }
+
+    /// Brackets open at `at` that weren't at `from`, both bytes of `norm` in one line.
+    pub(super) fn depth(&self, from: usize, at: usize) -> u8 {
+        let depth = |at: usize| self.depth.get(at).copied().unwrap_or(0);
+        depth(at).saturating_sub(depth(from))
     }
 
     /// Characters before byte `at` of the input.
@@ -117,6 +126,23 @@ fn normalise(raw: &str) -> (String, Vec<u32>) {
     }
     origin.push(u32::try_from(raw.len()).unwrap_or(u32::MAX));
     (norm, origin)
+}
+
+/// Open brackets before each byte.
+fn depths(norm: &str) -> Vec<u8> {
+    let mut open = 0_u8;
+    norm.bytes()
+        .map(|byte| {
+            let before = open;
+            match byte {
+                b'(' => open = open.saturating_add(1),
+                b')' => open = open.saturating_sub(1),
+                b'\n' => open = 0,
+                _ => {}
+            }
+            before
+        })
+        .collect()
 }
 
 /// A term as it stands in normalised text.

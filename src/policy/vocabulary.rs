@@ -7,7 +7,7 @@ use super::text::{Text, normalise_term};
 use crate::model::DataType;
 use crate::rules::RuleSet;
 use aho_corasick::{AhoCorasick, MatchKind};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -92,9 +92,15 @@ impl<'r> Vocabulary<'r> {
         }
         let own = lexicon.terms.iter().map(|(word, id)| (word.clone(), rules.ontology().data_type(id)));
         let theirs = rules.ontology().synonyms().map(|(word, id)| (normalise_term(word), Some(id.clone())));
-        for (word, id) in own.chain(theirs) {
-            let Some(id) = id else { continue };
-            let types: Arc<[DataType]> = Arc::from([id]);
+        let all: Vec<(String, Option<DataType>)> = own.chain(theirs).collect();
+        let known: FxHashSet<&str> = all.iter().map(|(word, _)| word.as_str()).collect();
+        for (word, id) in &all {
+            // A plural beside its singular would swallow the s of what is glued to it; `bounded` allows for plurals.
+            let plural = word.is_ascii() && word.strip_suffix('s').is_some_and(|one| known.contains(one));
+            let Some(id) = id.clone().filter(|_| !plural) else { continue };
+            let word = word.clone();
+            let implied = lexicon.implies.get(id.as_str()).and_then(|broad| rules.ontology().data_type(broad));
+            let types: Arc<[DataType]> = std::iter::once(id).chain(implied).collect();
             if word.contains(' ') {
                 add(word.replace(' ', ""), Term::Data(Arc::clone(&types)));
             }
@@ -209,7 +215,7 @@ impl<'r> Vocabulary<'r> {
         let mut found: Vec<PartyMention> = self
             .parties
             .find_iter(norm)
-            .filter(|m| bounded(norm, &m.range()))
+            .filter(|m| bounded(norm, &m.range()) && !in_dotted_name(norm, &m.range()))
             .map(|m| {
                 let end = extend_sdk(norm, m.end());
                 PartyMention { start: m.start(), end, id: Some(Arc::clone(&self.party_ids[m.pattern().as_usize()])) }
@@ -243,7 +249,7 @@ fn types_of(rules: &RuleSet, ids: &[String]) -> Arc<[DataType]> {
 /// Names of parties in normalised spellings, with their ids.
 fn party_names(rules: &RuleSet) -> (Vec<String>, Vec<Arc<str>>) {
     let (mut names, mut ids) = (Vec::new(), Vec::new());
-    let mut seen = rustc_hash::FxHashSet::default();
+    let mut seen = FxHashSet::default();
     for (alias, id) in rules.party_aliases() {
         let Some(rule) = rules.party(id).filter(|rule| rule.kind != crate::rules::PartyKind::Group) else { continue };
         let word = normalise_term(alias);
@@ -282,6 +288,15 @@ fn bounded(norm: &str, range: &Range<usize>) -> bool {
     let right = !joined(norm, range.end)
         || (bytes[range.end] == b's' && !joined(norm, range.end + 1) && bytes[range.end - 1].is_ascii_lowercase());
     !joined(norm, range.start) && right
+}
+
+/// Whether a name is one part of a dotted one: the `tencent` of `com.tencent.bugly`.
+fn in_dotted_name(norm: &str, range: &Range<usize>) -> bool {
+    let bytes = norm.as_bytes();
+    let letter = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphanumeric);
+    let before = range.start >= 2 && bytes[range.start - 1] == b'.' && letter(range.start - 2);
+    let after = bytes.get(range.end) == Some(&b'.') && letter(range.end + 1);
+    (before && letter(range.start)) || (after && letter(range.end - 1))
 }
 
 /// The end of a name with a following "SDK" taken in.
