@@ -262,6 +262,13 @@ impl<'p> Clause<'p> {
     /// Whether a verb only describes a noun (您所使用的设备, 授权共享的信息) or is the user's own doing (您使用服务).
     fn is_attribute(&self, cue: &CueMention, verb: &Verb, first: bool) -> bool {
         let rest = &self.text.norm[cue.end..self.range.end];
+        // 可用于识别您身份的信息 names information by its use.
+        let before = &self.text.norm[self.range.start..cue.start];
+        if matches!(verb, Verb::Weak(_))
+            && ["用于", "用来", "可以", "便于", "以便", "可"].iter().any(|word| before.ends_with(word))
+        {
+            return true;
+        }
         let collects = matches!(verb, Verb::Actions(actions) if actions.contains(&Action::Collect));
         if rest.starts_with('的') && !(collects && first) {
             return true;
@@ -286,16 +293,22 @@ impl<'p> Clause<'p> {
         self.cues.iter().find(|cue| self.is_actor(cue)).map(|cue| cue.cue)
     }
 
+    /// Whether it starts with 包括 or 例如.
+    pub(super) fn is_led(&self) -> bool {
+        let body = self.norm();
+        self.lexicon.includes.iter().chain(&self.lexicon.example).any(|word| body.starts_with(word.as_str()))
+    }
+
+    /// Whether the user acts before a verb.
+    pub(super) fn user_before(&self, predicate: &Predicate) -> bool {
+        self.cues.iter().any(|cue| cue.end <= predicate.start && cue.cue == Cue::User && self.is_actor(cue))
+    }
+
     /// Whether it may go on with the list of the clause before: data comes soon and nobody acts before it.
     pub(super) fn goes_on(&self) -> bool {
         const LEAD_MAX: usize = 36;
         let Some(first) = self.data.clone().next().map(|at| self.mentions.data[at].start) else { return false };
-        let led = self
-            .lexicon
-            .includes
-            .iter()
-            .chain(&self.lexicon.example)
-            .any(|word| self.norm().starts_with(word.as_str()));
+        let led = self.is_led();
         let acted = self.cues.iter().any(|cue| cue.end <= first && self.is_actor(cue));
         led || (first - self.range.start <= LEAD_MAX && !acted)
     }
@@ -382,6 +395,19 @@ impl<'p> Clause<'p> {
         let owned = after.starts_with('的') && !after.starts_with("的企业用户");
         !owned
             && !before.ends_with(['向', '为', '给', '与', '对', '将', '把', '使', '在', '从', '经', '让', '帮', '获'])
+    }
+
+    /// The words for a third party data would come from: 从第三方获取.
+    pub(super) fn source(&self) -> Option<&'p str> {
+        self.cues
+            .iter()
+            .find(|cue| cue.cue == Cue::Third && self.from(cue.start))
+            .map(|cue| self.text.raw_str(cue.start - '从'.len_utf8()..cue.end))
+    }
+
+    /// Whether it excepts something: 除Cookie外.
+    pub(super) fn is_except(&self) -> bool {
+        self.opened().starts_with('除')
     }
 
     /// Whether the user is who gets it: 发送给您, 向您发送.

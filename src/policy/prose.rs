@@ -34,6 +34,8 @@ struct Sentence {
     /// Whether a condition goes on from the clause before.
     in_condition: bool,
     condition: Option<String>,
+    /// A condition that came after the statement; it limits denials.
+    late_condition: Option<String>,
     purpose: Option<String>,
     exception: Option<String>,
     form: Option<DataForm>,
@@ -236,9 +238,11 @@ impl Reader<'_> {
         let mut clause = clause.clone();
         if state.in_condition || clause.is_condition() {
             state.user_choice |= clause.has(Cue::UserChoice);
-            let late = self.drafts.len() > state.drafts_from && !clause.raw().contains("除非");
-            if !late && !clause.has(Cue::UserChoice) {
-                state.condition = state.condition.take().or_else(|| words(clause.raw()));
+            let late = self.drafts.len() > state.drafts_from;
+            let slot =
+                if late || clause.raw().contains("除非") { &mut state.late_condition } else { &mut state.condition };
+            if !clause.has(Cue::UserChoice) {
+                *slot = slot.take().or_else(|| words(clause.raw()));
             }
             match clause.after_head() {
                 Some(rest) => {
@@ -263,13 +267,20 @@ impl Reader<'_> {
         state.condition = state.condition.take().or_else(|| clause.consent().and_then(words));
         state.user_choice |= clause.has(Cue::UserChoice);
         let predicates = clause.predicates();
-        if predicates.is_empty() {
+        let listed = clause.is_led() && self.frame.is_open();
+        let says = predicates.iter().any(|predicate| self.meaning(&clause, predicate, state).is_some());
+        if listed || !says {
             self.go_on(&clause, state);
         } else {
+            let before = (self.drafts.len(), self.frame.clone());
             for (at, predicate) in predicates.iter().enumerate() {
                 let before = at.checked_sub(1).map_or(clause.range.start, |last| predicates[last].end);
                 let after = predicates.get(at + 1).map_or(clause.range.end, |next| next.start);
                 self.predicate(&clause, predicate, before..after, state);
+            }
+            if self.drafts.len() == before.0 && self.frame.pending.is_none() && before.1.is_open() && clause.goes_on() {
+                self.frame = before.1;
+                self.go_on(&clause, state);
             }
             state.subject = clause.subject(self.prose, clause.range.end).unwrap_or_default();
         }
@@ -279,7 +290,9 @@ impl Reader<'_> {
 
     /// 如您选择提供真实姓名、…: what the user hands over by choice is collected.
     fn given_by_choice(&mut self, clause: &Clause<'_>, state: &mut Sentence) {
-        state.topic.extend(clause.data.clone());
+        if !clause.is_except() {
+            state.topic.extend(clause.data.clone());
+        }
         let gives = clause.cues.iter().find(|cue| matches!(cue.cue, Cue::UserGives | Cue::Gives));
         let Some(gives) = gives else { return };
         let refused = clause.has(Cue::UserChoice)
@@ -391,7 +404,12 @@ impl Reader<'_> {
             self.draft(&actions, Polarity::Negative, recipients.clone(), &data, state);
             self.drafts[at..].iter_mut().for_each(|draft| draft.form = Some(DataForm::Plain));
         }
+        let at = self.drafts.len();
         self.draft(&actions, polarity, recipients, &data, state);
+        if let (true, Some(source)) = (negative, clause.source()) {
+            // Only taking it from there is denied.
+            self.drafts[at..].iter_mut().for_each(|draft| draft.condition = words(source));
+        }
     }
 
     /// What a verb means here and who gets the data; none where it says nothing about handling it.
@@ -426,7 +444,7 @@ impl Reader<'_> {
             Verb::Weak(action) => {
                 let acts = clause.has_before(Cue::First, predicate.start)
                     || collector().is_some()
-                    || (state.actor == Some(Cue::First) && clause.first_actor() != Some(Cue::User));
+                    || (state.actor == Some(Cue::First) && !clause.user_before(predicate));
                 (acts && !clause.user_acts(predicate)).then(|| (vec![*action], own()))
             }
             Verb::UserGives => Some((vec![Action::Collect], own())),
@@ -482,7 +500,9 @@ impl Reader<'_> {
     fn finish(&mut self, state: &Sentence) {
         for draft in &mut self.drafts[state.drafts_from..] {
             draft.purpose = draft.purpose.take().or_else(|| state.purpose.clone());
-            let limit = if draft.polarity == Polarity::Negative { state.exception.clone() } else { None };
+            let limit = (draft.polarity == Polarity::Negative)
+                .then(|| state.exception.clone().or_else(|| state.late_condition.clone()))
+                .flatten();
             draft.condition = draft.condition.take().or(limit).or_else(|| state.condition.clone());
             draft.form = draft.form.or(if draft.polarity == Polarity::Positive { state.form } else { None });
         }

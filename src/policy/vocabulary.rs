@@ -150,8 +150,13 @@ impl<'r> Vocabulary<'r> {
             );
         }
         // Leftmost, then longest; an ignored word holds its place like any other.
+        let kinds = |found: &Found| found.1.as_ref().map_or(usize::MAX, |types| types.len());
         found.sort_by(|a, b| {
-            a.0.start.cmp(&b.0.start).then(b.0.end.cmp(&a.0.end)).then(a.1.is_some().cmp(&b.1.is_some()))
+            (a.0.start, std::cmp::Reverse(a.0.end), std::cmp::Reverse(kinds(a))).cmp(&(
+                b.0.start,
+                std::cmp::Reverse(b.0.end),
+                std::cmp::Reverse(kinds(b)),
+            ))
         });
         let mut mentions: Vec<Mention> = Vec::new();
         let mut taken = 0;

@@ -41,6 +41,12 @@ pub(super) fn read(page: &Page<'_>, at: usize) -> Option<Table> {
         end += 1;
     }
     records.extend(record(page, &columns, &row));
+    // A purpose that spans rows stands in the first of them only.
+    let mut purpose = None;
+    for record in &mut records {
+        purpose = record.purpose.take().or(purpose);
+        record.purpose.clone_from(&purpose);
+    }
     Some(Table { lines: at..end, records })
 }
 
@@ -51,7 +57,7 @@ fn tokens(page: &Page<'_>, at: usize) -> Vec<Range<usize>> {
     let mut out: Vec<Range<usize>> = Vec::new();
     let mut start = line.start;
     let mut depth = 0_usize;
-    let mut previous: Option<(usize, char)> = None;
+    let mut previous: Option<usize> = None;
     for (offset, c) in norm[line.range()].char_indices() {
         let here = line.start + offset;
         match c {
@@ -59,16 +65,15 @@ fn tokens(page: &Page<'_>, at: usize) -> Vec<Range<usize>> {
             ')' => depth = depth.saturating_sub(1),
             _ => {}
         }
-        if let Some((before, _)) = previous
-            && depth == 0
-            && page.text.gap_before(before, here)
-        {
+        let parted = previous.is_some_and(|before| page.text.gap_before(before, here))
+            || (c == ' ' && parts_latin(&norm[start..here], &norm[here + 1..line.end]));
+        if parted && depth == 0 {
             if here > start {
                 out.push(start..here);
             }
             start = here;
         }
-        previous = Some((here, c));
+        previous = Some(here);
     }
     if line.end > start {
         out.push(start..line.end);
@@ -82,6 +87,12 @@ fn tokens(page: &Page<'_>, at: usize) -> Vec<Range<usize>> {
     });
     out.retain(|token| !token.is_empty());
     join_latin(page, out)
+}
+
+/// Whether a blank between Latin characters parts cells: after SDK, and in front of an item's number.
+fn parts_latin(before: &str, after: &str) -> bool {
+    let digits = after.bytes().take_while(u8::is_ascii_digit).count();
+    before.ends_with("sdk") || (digits > 0 && after[digits..].starts_with(['.', '、', ')']))
 }
 
 /// Puts `腾讯 SDK` back together: a blank before SDK doesn't part cells.
