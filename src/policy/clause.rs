@@ -69,6 +69,8 @@ const USER_MODALS: [&str; 14] =
     ["", "在", "选择", "需要", "正在", "想", "开始", "继续", "可以", "可", "首次", "所", "授权", "在选择"];
 /// What follows a verb whose data went before it: …共享给X, …存储于X.
 const OUTWARD: [&str; 7] = ["给", "至", "到", "于", "在", "与", "以"];
+/// Most verbs of one clause that are looked at.
+const PREDICATES_MAX: usize = 64;
 /// Longest way from a subject to its verb, in bytes.
 const SUBJECT_GAP_MAX: usize = 60;
 
@@ -218,7 +220,10 @@ impl<'p> Clause<'p> {
     /// Its verbs outside brackets, joined ones (收集、使用) as one.
     pub(super) fn predicates(&self) -> Vec<Predicate> {
         let mut out: Vec<Predicate> = Vec::new();
-        for cue in self.cues.iter().filter(|cue| self.depth_at(cue.start) == 0) {
+        for (at, cue) in self.cues.iter().enumerate().filter(|(_, cue)| self.depth_at(cue.start) == 0) {
+            if out.len() == PREDICATES_MAX {
+                break;
+            }
             let verb = match cue.cue {
                 Cue::Verb(action) => Verb::Actions(vec![action]),
                 Cue::WeakVerb(action) => Verb::Weak(action),
@@ -230,7 +235,7 @@ impl<'p> Clause<'p> {
             let first = out.iter().all(|earlier| {
                 earlier.verb == Verb::Actions(vec![Action::Use]) || matches!(earlier.verb, Verb::Weak(_))
             });
-            if self.is_attribute(cue, &verb, first) {
+            if self.is_attribute(at, &verb, first) {
                 continue;
             }
             if let Some(last) = out.last_mut() {
@@ -260,7 +265,8 @@ impl<'p> Clause<'p> {
     }
 
     /// Whether a verb only describes a noun (您所使用的设备, 授权共享的信息) or is the user's own doing (您使用服务).
-    fn is_attribute(&self, cue: &CueMention, verb: &Verb, first: bool) -> bool {
+    fn is_attribute(&self, at: usize, verb: &Verb, first: bool) -> bool {
+        let cue = &self.cues[at];
         let rest = &self.text.norm[cue.end..self.range.end];
         // 可用于识别您身份的信息 names information by its use.
         let before = &self.text.norm[self.range.start..cue.start];
@@ -274,11 +280,8 @@ impl<'p> Clause<'p> {
             return true;
         }
         let uses = matches!(verb, Verb::Weak(_)) || matches!(verb, Verb::Actions(actions) if actions == &[Action::Use]);
-        uses && self
-            .cues
-            .iter()
-            .rev()
-            .find(|user| user.end <= cue.start)
+        let before = self.cues[..at].iter().rev().take(2).find(|user| user.end <= cue.start);
+        uses && before
             .is_some_and(|user| user.cue == Cue::User && USER_MODALS.contains(&&self.text.norm[user.end..cue.start]))
     }
 

@@ -1,8 +1,8 @@
 //! What is wrong with the policy itself, as far as it is beyond doubt: references to clauses that don't exist, SDKs
-//! named in a table without data.
+//! named in a table without data, lists too long to keep.
 
 use super::layout::Block;
-use super::statement::Draft;
+use super::statement::{DATA_MAX, Draft};
 use super::table::{Page, Table};
 use super::text::Text;
 use crate::model::Defect;
@@ -28,6 +28,7 @@ pub(super) fn find(
 ) -> Vec<Defect> {
     let mut defects = dangling(text, blocks);
     defects.extend(silent_rows(page, drafts, tables));
+    defects.extend(cut_lists(text, drafts));
     defects
 }
 
@@ -53,6 +54,17 @@ fn dangling(text: &Text<'_>, blocks: &[Block]) -> Vec<Defect> {
         }
     }
     defects
+}
+
+/// Statements with more data than is kept.
+fn cut_lists(text: &Text<'_>, drafts: &[Draft]) -> Vec<Defect> {
+    let cut = drafts.iter().filter(|draft| draft.data.len() >= DATA_MAX).take(DEFECTS_MAX);
+    cut.map(|draft| Defect {
+        code: "list-cut".to_owned(),
+        message: format!("clause {} names more than {DATA_MAX} items of data; the rest was not read", draft.clause),
+        spans: vec![text.span(text.raw_range(draft.range.clone()))],
+    })
+    .collect()
 }
 
 /// Rows of SDK tables that say nothing about data.

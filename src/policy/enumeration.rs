@@ -10,6 +10,9 @@ use std::ops::Range;
 
 /// Deepest bracket followed; deeper ones count as this deep.
 const DEPTH_MAX: usize = 8;
+/// Most parts of one inclusion, and most edges of a document.
+const PARTS_MAX: usize = 64;
+const EDGES_MAX: usize = 4000;
 
 /// A bracketed list or the whole text around the brackets.
 #[derive(Debug, Clone)]
@@ -135,7 +138,7 @@ fn inclusions(
             continue;
         }
         let mut run = vec![*next];
-        for pair in members[at + 1..].windows(2) {
+        for pair in members[at + 1..].windows(2).take(PARTS_MAX) {
             let gap = &text.norm[mentions[pair[0]].end.min(mentions[pair[1]].start)..mentions[pair[1]].start];
             if gap.len() > 24 || gap.contains(['。', ';', '\n', ',']) && !gap.starts_with([',', ')']) {
                 break;
@@ -163,7 +166,7 @@ fn add_edges(
     for broad in parent.types.iter().filter(|broad| !ontology.children(broad.as_str()).is_empty()) {
         for child in members.iter().flat_map(|member| mentions[*member].types.iter()) {
             let known = edges.iter().rev().take(64).any(|edge| edge.parent == *broad && edge.child == *child);
-            if child != broad && !known && !ontology.subsumes(child, broad) {
+            if edges.len() < EDGES_MAX && child != broad && !known && !ontology.subsumes(child, broad) {
                 edges.push(LocalEdge { parent: broad.clone(), child: child.clone(), span });
             }
         }

@@ -22,4 +22,4 @@ mod vocabulary;
 pub use decode::{POLICY_BYTES_MAX, PolicyError, decode};
 pub use hand::{from_toml, to_toml};
 pub use json::{SCHEMA, to_json};
-pub use read::{pick, read};
+pub use read::{Reader, pick, read};

@@ -11,10 +11,15 @@ use super::text::Text;
 use super::vocabulary::{CueMention, Mention, Mentions, PartyMention};
 use crate::model::{Action, DataForm, LocalEdge, Polarity, Recipient, StatementSource};
 use crate::rules::{ROOT, RuleSet};
+use rustc_hash::FxHashSet;
 use std::ops::Range;
 
 /// Blocks a lead-in ("we collect the following:") reaches at most.
 const LEAD_IN_BLOCKS_MAX: usize = 40;
+
+/// Most parties one statement names, and most mentions a pronoun stands for.
+const RECIPIENTS_MAX: usize = 64;
+const TOPIC_MAX: usize = 256;
 
 /// What the reader looks at.
 pub(super) struct Prose<'p> {
@@ -166,12 +171,11 @@ impl Reader<'_> {
         let body = self.prose.text.norm[sentence.clone()].trim_end_matches(['。', ';', ',', '!']);
         let cues = within(&self.prose.mentions.cues, sentence, |m| (m.start, m.end));
         let definition = body.chars().take(24).collect::<String>().contains(":指") || body.contains(":是指");
-        let exception = block.rank.is_some() && body.ends_with('的');
+        let cues = &self.prose.mentions.cues[cues];
+        let has = |cue: Cue| cues.iter().any(|found| found.cue == cue);
+        let exception = block.rank.is_some() && body.ends_with('的') && !has(Cue::First);
         let question = body.ends_with('?') && body.contains("是否");
-        definition
-            || exception
-            || question
-            || self.prose.mentions.cues[cues].iter().any(|cue| cue.cue == Cue::VoidSentence)
+        definition || exception || question || has(Cue::VoidSentence)
     }
 
     /// Drops what a section of this kind doesn't say.
@@ -232,6 +236,9 @@ impl Reader<'_> {
             state.exception = state.exception.take().or(words(exception));
         }
         if clause.has(Cue::Void) {
+            if clause.is_purpose() {
+                state.purpose = state.purpose.take().or_else(|| words(clause.raw()));
+            }
             self.frame = Frame::default();
             return;
         }
@@ -370,6 +377,7 @@ impl Reader<'_> {
                     condition: None,
                     form: None,
                     source: StatementSource::Prose,
+                    seen: FxHashSet::default(),
                 });
             }
         }
@@ -491,7 +499,7 @@ impl Reader<'_> {
         }
         if same || (outward && gone && !clause.has_consent_after(predicate)) {
             let topic = if state.topic.is_empty() && same { &self.last_topic } else { &state.topic };
-            return topic.clone();
+            return topic[topic.len().saturating_sub(TOPIC_MAX)..].to_vec();
         }
         Vec::new()
     }
@@ -573,6 +581,9 @@ pub(super) fn recipients(prose: &Prose<'_>, parties: &[&PartyMention]) -> Vec<Re
         }
         if !out.iter().any(|known| known.id == recipient.id) {
             out.push(recipient);
+        }
+        if out.len() == RECIPIENTS_MAX {
+            break;
         }
     }
     out

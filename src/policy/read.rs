@@ -13,26 +13,44 @@ use crate::model::{Declaration, PolicyDocument, Section};
 use crate::rules::RuleSet;
 use std::ops::Range;
 
-/// Reads a text. Linear in its length; the same text always gives the same documents.
-///
-/// A page with several policies or dated versions gives one document each, in order; parts that hold neither sections
-/// nor statements (menus) are left out, unless nothing else is there.
+/// Reads policies; building one compiles the words of the rules, so keep it for many texts.
+pub struct Reader<'r> {
+    vocabulary: Vocabulary<'r>,
+}
+
+impl<'r> Reader<'r> {
+    /// A reader that knows the data types and parties of `rules`.
+    #[must_use]
+    pub fn new(rules: &'r RuleSet) -> Self {
+        Self { vocabulary: Vocabulary::new(rules, builtin()) }
+    }
+
+    /// Reads a text. Linear in its length; the same text always gives the same documents.
+    ///
+    /// A page with several policies or dated versions gives one document each, in order; parts that hold no
+    /// statements (menus) are left out, unless nothing else is there.
+    #[must_use]
+    pub fn read(&self, text: &str) -> Vec<PolicyDocument> {
+        let text = Text::new(text);
+        let lines = lines(&text.norm);
+        let parts = parts(&text, &lines, self.vocabulary.lexicon());
+        let mut mentions = self.vocabulary.scan(&text);
+        mentions.drop_names(&own_names(&parts), &text.norm);
+        let mut documents: Vec<PolicyDocument> =
+            parts.iter().map(|part| document(&self.vocabulary, &text, &lines, part, &mentions)).collect();
+        if documents.iter().any(|document| !document.statements.is_empty()) {
+            documents.retain(|document| !document.statements.is_empty());
+        } else {
+            documents.truncate(1);
+        }
+        documents
+    }
+}
+
+/// Reads one text, see [`Reader::read`].
 #[must_use]
 pub fn read(text: &str, rules: &RuleSet) -> Vec<PolicyDocument> {
-    let vocabulary = Vocabulary::new(rules, builtin());
-    let text = Text::new(text);
-    let lines = lines(&text.norm);
-    let parts = parts(&text, &lines, vocabulary.lexicon());
-    let mut mentions = vocabulary.scan(&text);
-    mentions.drop_names(&own_names(&parts), &text.norm);
-    let mut documents: Vec<PolicyDocument> =
-        parts.iter().map(|part| document(&vocabulary, &text, &lines, part, &mentions)).collect();
-    if documents.iter().any(|document| !document.statements.is_empty()) {
-        documents.retain(|document| !document.statements.is_empty());
-    } else {
-        documents.truncate(1);
-    }
-    documents
+    Reader::new(rules).read(text)
 }
 
 /// The document of a version: the one effective (else updated) on `version`; without one the newest by effective (else

@@ -7,6 +7,7 @@ use super::statement::{Draft, named, words};
 use super::table::{Page, Record, Table};
 use crate::model::{Action, DeclaredData, LocalEdge, Polarity, StatementSource};
 use crate::rules::ROOT;
+use rustc_hash::FxHashSet;
 use std::ops::Range;
 
 /// The statements of a table.
@@ -27,6 +28,7 @@ fn statement(page: &Page<'_>, record: &Record, clause: &str, edges: &mut Vec<Loc
         condition: None,
         form: None,
         source: StatementSource::Table,
+        seen: FxHashSet::default(),
     };
     for cell in &record.data {
         let body = &page.text.norm[cell.clone()];

@@ -5,11 +5,14 @@ use super::text::Text;
 use super::vocabulary::Mention;
 use crate::model::{Action, DataForm, DeclaredData, Polarity, Recipient, Role, StatementSource};
 use crate::rules::{FIRST_PARTY, RuleSet, THIRD_PARTY};
+use rustc_hash::FxHashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
 /// Longest purpose and condition kept, in characters.
 const WORDS_MAX: usize = 120;
+/// Most data mentions of one statement; what is beyond is left out and told as a defect.
+pub(super) const DATA_MAX: usize = 2000;
 
 /// A statement as it is put together; ranges are bytes of the normalised text.
 #[derive(Debug, Clone)]
@@ -24,16 +27,18 @@ pub(super) struct Draft {
     pub(super) condition: Option<String>,
     pub(super) form: Option<DataForm>,
     pub(super) source: StatementSource,
+    /// Mentions already in `data`, by where they start.
+    pub(super) seen: FxHashSet<usize>,
 }
 
 impl Draft {
     /// Adds a mention, one entry for each of its types.
     pub(super) fn add(&mut self, text: &Text<'_>, mention: &Mention, open_ended: bool) {
+        if self.data.len() >= DATA_MAX || !self.seen.insert(mention.start) {
+            return;
+        }
         let span = text.span(text.raw_range(mention.start..mention.end));
         for data_type in mention.types.iter() {
-            if self.data.iter().any(|data| data.span == span && data.data_type == *data_type) {
-                continue;
-            }
             self.data.push(DeclaredData {
                 data_type: data_type.clone(),
                 text: text.raw_str(mention.start..mention.end).to_owned(),

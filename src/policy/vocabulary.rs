@@ -291,7 +291,10 @@ fn joined(norm: &str, at: usize) -> bool {
 fn bounded(norm: &str, range: &Range<usize>) -> bool {
     let bytes = norm.as_bytes();
     let right = !joined(norm, range.end)
-        || (bytes[range.end] == b's' && !joined(norm, range.end + 1) && bytes[range.end - 1].is_ascii_lowercase());
+        || (bytes[range.end] == b's'
+            && range.len() > 3
+            && !joined(norm, range.end + 1)
+            && bytes[range.end - 1].is_ascii_lowercase());
     !joined(norm, range.start) && right
 }
 
