@@ -21,12 +21,13 @@ const PROFILE: &str = include_str!("../../captures/demo/device.toml");
 const MARKS: &str = include_str!("../../captures/demo/marks.jsonl");
 
 const INTRO: &str = "\
-This is a made-up recording of a travel app on a test phone (captures/demo/traffic.pcapng; TLS keys inside),
-held against the app's made-up privacy policy (policy.txt) with the phone's identifiers (device.toml) and the
-tester's marks (marks.jsonl). Rows are data types, columns who received them; each letter is a verdict:
-declared clearly (C), only vaguely (V), contradictorily (A), sent though denied (I), not declared at all (O).
-Next: `divulge demo --extract DIR` writes these files, and `divulge replay CAPTURE --keys KEYLOG --policy POLICY
---profile device.toml --first-party DOMAIN` does the same for yours. `divulge explain CODE` explains a finding.";
+This is a made-up recording of a travel app on a test phone (traffic.pcapng, its TLS keys inside), held against \
+the app's made-up privacy policy (policy.txt), with the phone's identifiers (device.toml) and the tester's marks \
+(marks.jsonl). Rows are data types, columns who received them; each letter is a verdict: declared clearly (C), only \
+vaguely (V), in contradicting clauses (A), sent though denied (I), not declared at all (O).
+
+What to try next: `divulge demo --extract DIR` writes these files. `divulge replay CAPTURE --keys KEYLOG --policy \
+POLICY --profile device.toml --first-party DOMAIN` does the same for yours. `divulge explain CODE` explains a finding.";
 
 pub(super) fn run(args: &Demo) -> Result<Exit, Failure> {
     if let Some(folder) = &args.extract {
@@ -39,7 +40,9 @@ pub(super) fn run(args: &Demo) -> Result<Exit, Failure> {
     } else {
         let outcome = session::replay(&case, &Wanted::Audit, threads(None), &mut Quiet);
         let mut out = Output::open(None)?;
-        writeln!(out.writer(), "{INTRO}\n")?;
+        for paragraph in INTRO.split("\n\n") {
+            writeln!(out.writer(), "{}\n", wrapped(paragraph, width()))?;
+        }
         let options =
             ReportOptions { show_values: show, width: width(), lang: lang(args.lang), color: color_of_stdout() };
         write_report(&outcome.report, Format::Text, &options, out.writer())?;
@@ -47,6 +50,24 @@ pub(super) fn run(args: &Demo) -> Result<Exit, Failure> {
         outcome
     };
     Ok(conclude(&outcome, None, None, false))
+}
+
+/// A paragraph of ASCII text broken into lines of at most `width` columns.
+fn wrapped(paragraph: &str, width: usize) -> String {
+    let mut text = String::new();
+    let mut column = 0;
+    for word in paragraph.split_whitespace() {
+        if column > 0 && column + 1 + word.len() > width {
+            text.push('\n');
+            column = 0;
+        } else if column > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += word.len();
+    }
+    text
 }
 
 fn case() -> Result<Case, Failure> {

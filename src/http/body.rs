@@ -15,6 +15,7 @@ pub(super) struct BodySink {
     bytes: u64,
     data: Vec<u8>,
     reserve: usize,
+    keep: usize,
 }
 
 impl BodySink {
@@ -24,7 +25,7 @@ impl BodySink {
         }
         self.hash.update(bytes);
         self.bytes += bytes.len() as u64;
-        let room = Body::KEEP_MAX - self.data.len();
+        let room = self.keep - self.data.len();
         if self.data.is_empty() {
             self.data.reserve(self.reserve);
         }
@@ -76,15 +77,15 @@ enum Follow {
 }
 
 impl BodyReader {
-    /// A reader of a body that has bytes to come; none where there are none.
-    pub(super) fn new(framing: Framing, length_hint: usize) -> Option<Self> {
+    /// A reader of a body that has bytes to come, of which the first `keep` are kept; none where there are none.
+    pub(super) fn new(framing: Framing, length_hint: usize, keep: usize) -> Option<Self> {
         let follow = match framing {
             Framing::Empty | Framing::Length(0) => return None,
             Framing::Length(left) => Follow::Length { left },
             Framing::Chunked => Follow::Chunked(Chunks::default()),
             Framing::UntilClose => Follow::UntilClose,
         };
-        let sink = BodySink { reserve: length_hint.min(RESERVE_MAX), ..BodySink::default() };
+        let sink = BodySink { reserve: length_hint.min(RESERVE_MAX).min(keep), keep, ..BodySink::default() };
         Some(Self { sink, framing: follow, gapped: false })
     }
 

@@ -477,7 +477,7 @@ impl Http1 {
             _ => Method::Other,
         };
         let entry = self.exchanges.open_request(self.sides[side].started, head.protocol, method);
-        match BodyReader::new(framing, head.fields.length_hint()) {
+        match BodyReader::new(framing, head.fields.length_hint(), Body::KEEP_MAX) {
             Some(body) if extent == Extent::Whole => {
                 let refusable = head.fields.expects_continue;
                 let message = Message { entry, head: Head::Request(head), body, refusable };
@@ -515,7 +515,7 @@ impl Http1 {
             _ => head.fields.framing(Framing::UntilClose),
         };
         self.report_odd(&mut head.fields, out);
-        match BodyReader::new(framing, head.fields.length_hint()) {
+        match BodyReader::new(framing, head.fields.length_hint(), Body::RESPONSE_KEEP_MAX) {
             Some(body) if extent == Extent::Whole => {
                 let message = Message { entry, head: Head::Response(head), body, refusable: false };
                 self.sides[side].state = State::Body(Box::new(message));

@@ -170,13 +170,16 @@ pub struct Body {
     pub encodings: Vec<String>,
     /// Whether all of it was captured.
     pub complete: bool,
-    /// The bytes kept for detection: all, or the first [`Body::KEEP_MAX`].
+    /// The bytes kept for detection: all, or the first [`Body::KEEP_MAX`] ([`Body::RESPONSE_KEEP_MAX`]).
     pub data: Vec<u8>,
 }
 
 impl Body {
-    /// Most bytes of one body that are kept for detection (the hash and length cover all of it).
-    pub const KEEP_MAX: usize = 64 << 20;
+    /// Most bytes of a request body that are kept for detection (the hash and length cover all of it).
+    pub const KEEP_MAX: usize = 16 << 20;
+    /// Most bytes of a response body that are kept: identifiers are handed out in small answers, while large ones are
+    /// media, of which many may be on their way at a time.
+    pub const RESPONSE_KEEP_MAX: usize = 2 << 20;
 
     /// Whether `data` is shorter than the body was.
     #[must_use]
