@@ -101,7 +101,7 @@ pub struct Declaration {
     pub purpose: Option<String>,
     /// When.
     pub condition: Option<String>,
-    /// In which form.
+    /// In which form. A denial of the plain form ("we only collect it hashed") leaves other forms allowed.
     pub form: Option<DataForm>,
     /// Where it was read.
     pub source: StatementSource,

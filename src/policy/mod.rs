@@ -7,6 +7,7 @@ mod decode;
 mod defects;
 mod document;
 mod enumeration;
+
 mod hand;
 mod json;
 mod layout;
@@ -14,6 +15,7 @@ mod lexicon;
 mod prose;
 mod read;
 mod rows;
+mod sentence;
 mod statement;
 mod table;
 mod text;

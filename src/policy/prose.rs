@@ -6,6 +6,7 @@ use super::clause::{Clause, Predicate, Verb};
 use super::enumeration;
 use super::layout::{Block, BlockKind};
 use super::lexicon::{Cue, Lexicon, Topic};
+use super::sentence::{Frame, LeadIn, clauses, sentences};
 use super::statement::{Draft, first_party, named, third_party, words};
 use super::text::Text;
 use super::vocabulary::{CueMention, Mention, Mentions, PartyMention};
@@ -13,9 +14,6 @@ use crate::model::{Action, DataForm, LocalEdge, Polarity, Recipient, StatementSo
 use crate::rules::{ROOT, RuleSet};
 use rustc_hash::FxHashSet;
 use std::ops::Range;
-
-/// Blocks a lead-in ("we collect the following:") reaches at most.
-const LEAD_IN_BLOCKS_MAX: usize = 40;
 
 /// Most parties one statement names, and most mentions a pronoun stands for.
 const RECIPIENTS_MAX: usize = 64;
@@ -57,21 +55,6 @@ struct Sentence {
     first_mention: usize,
 }
 
-/// What later clauses may go on with.
-#[derive(Default, Clone)]
-struct Frame {
-    /// Drafts that more data belongs to.
-    drafts: Vec<usize>,
-    /// A verb whose data is still to come.
-    pending: Option<(Vec<Action>, Polarity, Vec<Recipient>)>,
-}
-
-impl Frame {
-    fn is_open(&self) -> bool {
-        !self.drafts.is_empty() || self.pending.is_some()
-    }
-}
-
 /// Reads the blocks of a policy; `tables` are ranges read elsewhere.
 pub(super) fn read(
     prose: &Prose<'_>,
@@ -94,34 +77,10 @@ pub(super) fn read(
         reader.block(block, edges);
         let leads = body.ends_with(':') || (body.ends_with('?') && reader.drafts.len() > before);
         if leads && reader.frame.is_open() {
-            lead_in = LeadIn { frame: reader.frame.clone(), left: LEAD_IN_BLOCKS_MAX, rank: None };
+            lead_in = LeadIn::new(reader.frame.clone());
         }
     }
     reader.drafts
-}
-
-/// A sentence that announces a list ("we collect the following:") and how far it reaches.
-#[derive(Default)]
-struct LeadIn {
-    frame: Frame,
-    left: usize,
-    /// Style of the list's first item.
-    rank: Option<u8>,
-}
-
-impl LeadIn {
-    /// What a block may go on with; a heading, a shallower number or a plain paragraph ends the list.
-    fn frame(&mut self, block: &Block, body: &str) -> Frame {
-        let shallower = matches!((self.rank, block.rank), (Some(first), Some(own)) if own < first);
-        let paragraph = block.rank.is_none() && (self.rank.is_some() || body.contains('。'));
-        if self.left == 0 || block.kind == BlockKind::Heading && body.len() > 60 || shallower || paragraph {
-            *self = Self::default();
-            return Frame::default();
-        }
-        self.left -= 1;
-        self.rank = self.rank.or(block.rank);
-        self.frame.clone()
-    }
 }
 
 struct Reader<'p> {
@@ -515,54 +474,6 @@ impl Reader<'_> {
             draft.form = draft.form.or(if draft.polarity == Polarity::Positive { state.form } else { None });
         }
     }
-}
-
-/// The sentences of a block.
-fn sentences(text: &Text<'_>, range: Range<usize>) -> Vec<Range<usize>> {
-    let mut out = Vec::new();
-    let mut start = range.start;
-    let mut before = None;
-    for (offset, c) in text.norm[range.clone()].char_indices() {
-        let at = range.start + offset;
-        let full_stop = before.is_some_and(|(dot, previous)| previous == '.' && text.gap_before(dot, at));
-        if full_stop && at > start {
-            out.push(start..at);
-            start = at;
-        }
-        if matches!(c, '。' | '!' | '?') {
-            let end = at + c.len_utf8();
-            out.push(start..end);
-            start = end;
-        }
-        before = Some((at, c));
-    }
-    if start < range.end {
-        out.push(start..range.end);
-    }
-    out
-}
-
-/// The clauses of a sentence: parted by commas, semicolons and colons outside brackets.
-fn clauses(norm: &str, range: Range<usize>) -> Vec<Range<usize>> {
-    let mut out = Vec::new();
-    let mut start = range.start;
-    let mut depth = 0_usize;
-    for (offset, byte) in norm.as_bytes()[range.clone()].iter().enumerate() {
-        let at = range.start + offset;
-        match byte {
-            b'(' => depth += 1,
-            b')' => depth = depth.saturating_sub(1),
-            b',' | b';' | b':' if depth == 0 => {
-                out.push(start..at + 1);
-                start = at + 1;
-            }
-            _ => {}
-        }
-    }
-    if start < range.end {
-        out.push(start..range.end);
-    }
-    out
 }
 
 /// The words of a condition in front of its statement.

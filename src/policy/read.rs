@@ -136,20 +136,31 @@ fn document(
         language: part.language.to_owned(),
         span: text.span(text.raw_range(span)),
         sections,
-        statements: declarations(text, drafts),
+        statements: declarations(text, drafts, part.title.as_deref()),
         defects,
         local_ontology: edges,
     }
 }
 
-fn declarations(text: &Text<'_>, drafts: Vec<Draft>) -> Vec<Declaration> {
-    let kept = drafts.into_iter().filter(|draft| !draft.data.is_empty());
-    kept.enumerate()
+/// Most drafts of one place that are compared to say the same only once.
+const ALIKE_MAX: usize = 16;
+
+/// Drafts that say the same of the same sentence put together, in order, with ids.
+fn declarations(text: &Text<'_>, drafts: Vec<Draft>, title: Option<&str>) -> Vec<Declaration> {
+    let mut kept: Vec<Draft> = Vec::new();
+    for draft in drafts.into_iter().filter(|draft| !draft.data.is_empty()) {
+        match kept.iter_mut().rev().take(ALIKE_MAX).find(|known| known.says_like(&draft)) {
+            Some(known) => known.merge(draft),
+            None => kept.push(draft),
+        }
+    }
+    kept.into_iter()
+        .enumerate()
         .map(|(at, draft)| {
             let bytes = text.raw_range(draft.range.clone());
             Declaration {
                 id: format!("s{}", at + 1),
-                clause: draft.clause,
+                clause: if draft.clause.is_empty() { title.unwrap_or_default().to_owned() } else { draft.clause },
                 span: text.span(bytes.clone()),
                 text: text.raw[bytes].trim().to_owned(),
                 action: draft.action,

@@ -3,7 +3,7 @@
 
 use super::text::Text;
 use super::vocabulary::Mention;
-use crate::model::{Action, DataForm, DeclaredData, Polarity, Recipient, Role, StatementSource};
+use crate::model::{Action, DataForm, DataType, DeclaredData, Polarity, Recipient, Role, StatementSource};
 use crate::rules::{FIRST_PARTY, RuleSet, THIRD_PARTY};
 use rustc_hash::FxHashSet;
 use std::ops::Range;
@@ -46,6 +46,27 @@ impl Draft {
                 open_ended,
             });
         }
+    }
+}
+
+impl Draft {
+    /// Whether another draft of the same sentence says the same of other data.
+    pub(super) fn says_like(&self, other: &Self) -> bool {
+        self.range == other.range
+            && self.action == other.action
+            && self.polarity == other.polarity
+            && self.recipient.id == other.recipient.id
+            && self.form == other.form
+    }
+
+    /// Takes over the data of a draft that says the same.
+    pub(super) fn merge(&mut self, other: Self) {
+        let known: FxHashSet<(usize, DataType)> =
+            self.data.iter().map(|data| (data.span.0, data.data_type.clone())).collect();
+        self.data.extend(other.data.into_iter().filter(|data| !known.contains(&(data.span.0, data.data_type.clone()))));
+        self.data.truncate(DATA_MAX);
+        self.purpose = self.purpose.take().or(other.purpose);
+        self.condition = self.condition.take().or(other.condition);
     }
 }
 
