@@ -2,7 +2,7 @@
 
 use super::judge::{Judge, Judgement};
 use crate::model::{DataType, DeclaredOnly, Party, Polarity, Role};
-use crate::rules::FIRST_PARTY;
+use crate::rules::{FIRST_PARTY, ROOT};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -21,7 +21,9 @@ impl Observed {
 pub(super) fn never_seen(judge: &Judge<'_>, observed: &Observed) -> Vec<DeclaredOnly> {
     let mut pairs: BTreeMap<(Arc<str>, &DataType), (usize, bool)> = BTreeMap::new();
     for (at, said) in judge.statements.all.iter().enumerate() {
-        if said.implied || said.declaration.polarity == Polarity::Negative {
+        // Personal information at large can't be observed as such; its kinds are.
+        let at_large = said.data.data_type.as_str() == ROOT;
+        if said.implied || at_large || said.declaration.polarity == Polarity::Negative {
             continue;
         }
         let receiver = Arc::clone(&judge.statements.receivers[said.receiver].id);

@@ -1,6 +1,7 @@
 //! Judges one data flow against the statements of the policies: PoliCheck's relevant statements, contradictions,
 //! nearest statement and distances, in PoliCheck's order of tests, with the promises of `promise` held against the
-//! bytes. Departs from it in one thing: a statement about personal information at large declares no data (`licenses`). Gives the verdict with the statements it rests on and the reason in words.
+//! bytes. Departs from it in one thing: a statement about personal information at large declares no data
+//! (`licenses`). Gives the verdict with the statements it rests on and the reason in words.
 
 use super::promise::{self, Denial};
 use super::relation::{Cell, Relation};

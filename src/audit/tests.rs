@@ -371,6 +371,7 @@ fn what_is_declared_and_never_seen_is_listed_once() {
         collects("test_push", "imei").in_table(),
         collects("shop_sdk", "location"),
         shares("third_party", "email"),
+        collects("first_party", "personal_information"),
     ]);
     let flows = vec![imei_to_us()];
     let outcome = audit(AuditInput { flows, documents: &[&document], ..AuditInput::default() }, &rules());
