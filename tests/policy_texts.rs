@@ -215,6 +215,10 @@ fn nasty_texts_take_time_in_proportion() {
         "隐私政策\n".repeat(50_000),
         format!("我们会收集{}IMEI。", "收集使用共享".repeat(50_000)),
         "一、标题\n(一)标题\n".repeat(30_000),
+        "1.1 我们会收集您的IMEI\n".repeat(20_000),
+        "SDK名称：甲SDK\n".repeat(20_000),
+        "我们收集以下信息：\n".repeat(20_000),
+        "设备信息包括".repeat(50_000),
     ];
     for text in texts {
         let started = Instant::now();

@@ -144,16 +144,17 @@ impl Reader<'_> {
         if !heading && !security {
             return;
         }
-        let mut at = 0;
-        self.drafts.retain(|draft| {
+        let mut new = self.drafts.split_off(from);
+        let before = new.len();
+        new.retain(|draft| {
             let promised = security && draft.polarity == Polarity::Positive;
             let empty = heading && draft.data.iter().all(|data| data.data_type.as_str() == ROOT);
-            let keep = at < from || !(promised || empty);
-            at += 1;
-            keep
+            !(promised || empty)
         });
-        let len = self.drafts.len();
-        self.frame.drafts.retain(|draft| *draft < len.min(from));
+        if new.len() < before {
+            self.frame.drafts.retain(|draft| *draft < from);
+        }
+        self.drafts.append(&mut new);
     }
 
     fn sentence(&mut self, mut state: Sentence, found: &Range<usize>) {

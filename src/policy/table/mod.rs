@@ -81,11 +81,14 @@ pub(super) fn find(page: &Page<'_>) -> Vec<Table> {
             .or_else(|| cells::read(page, at))
             .or_else(|| blocks::read(page, at));
         match found {
-            Some(table) if table.lines.end > at && !table.records.is_empty() => {
-                at = table.lines.end;
-                tables.push(table);
+            // Lines that looked like a table but hold no row aren't tried again line by line.
+            Some(table) => {
+                at = table.lines.end.max(at + 1);
+                if !table.records.is_empty() {
+                    tables.push(table);
+                }
             }
-            Some(_) | None => at += 1,
+            None => at += 1,
         }
     }
     tables
