@@ -1,6 +1,6 @@
 //! Turns an exchange, or the bytes of an unknown stream, into fields: target, headers, cookies and body, with every
 //! encoding that can be recognised undone, recursively, up to named caps. Each decoder is one file and one line in
-//! [`DECODERS`]. What a field means is for the detectors.
+//! `DECODERS`. What a field means is for the detectors.
 
 mod base64;
 mod compressed;

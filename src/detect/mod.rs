@@ -1,5 +1,5 @@
 //! Finds personal data in fields: known values of the test phone in every form, forms of values with their checks,
-//! telling key names, and places. Each detector is one file and one line in [`DETECTORS`]. A [`Detector`] is built
+//! telling key names, and places. Each detector is one file and one line in `DETECTORS`. A [`Detector`] is built
 //! once and shared; each worker feeds fields to a [`Scan`] of its own. Who receives the data is decided elsewhere.
 
 mod checks;

@@ -122,7 +122,7 @@ impl Http1 {
         }
     }
 
-    /// Takes the next bytes of a direction. After a [`Handoff`] nothing more is taken.
+    /// Takes the next bytes of a direction. After a [`super::Handoff`] nothing more is taken.
     pub fn chunk(&mut self, chunk: StreamChunk<'_>, out: &mut Output) {
         if self.done {
             return;
@@ -148,7 +148,7 @@ impl Http1 {
         }
     }
 
-    /// The flow ended: gives out what is pending. May give a [`Handoff`] with bytes whose protocol stayed open.
+    /// The flow ended: gives out what is pending. May give a [`super::Handoff`] with bytes whose protocol stayed open.
     pub fn finish(&mut self, out: &mut Output) {
         for side in [0, 1] {
             if !self.done {

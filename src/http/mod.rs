@@ -1,4 +1,4 @@
-//! Turns the ordered bytes of a TCP or TLS stream into [`Exchange`](crate::model::Exchange)s.
+//! Turns the ordered bytes of a TCP or TLS stream into [`Exchange`]s.
 //!
 //! One file for each protocol; every parser is sans-IO and fed by the pipeline, which also probes, decrypts and
 //! moves a connection that changes protocol ([`Handoff`]) to the next parser. Content decoding is left to `decode`.
