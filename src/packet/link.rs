@@ -59,14 +59,25 @@ pub(super) fn payload(link: LinkType, data: &[u8], original_len: u32) -> Payload
         0 | 108 => null(data),
         1 => ethernet(data, original_len),
         9 => ppp(data),
+        10 => data.get(13..).map_or(Payload::Weird(SHORT), llc),
         12 | 14 | 101 | 228 | 229 => raw(data),
         50 => ppp_serial(data),
         51 => pppoe(data),
+        100 => llc(data),
         104 => cisco_hdlc(data),
         105 => ieee80211::payload(data),
+        107 => frame_relay(data),
+        109 => by_family(data, 0, 12),
         113 => by_protocol(data, 14, 16),
+        117 => pflog(data),
+        119 => data.get(144..).map_or(Payload::Weird(SHORT), ieee80211::payload),
         127 => radiotap(data),
+        138 => by_protocol(data, 16, 18),
+        163 => avs(data),
         166 => data.get(1..).map_or(Payload::Weird(SHORT), ppp),
+        192 => ppi(data, original_len),
+        219 => mpls(data),
+        226 => by_family(data, 0, 24),
         239 => nflog::payload(data),
         258 => pktap(data, original_len),
         276 => by_protocol(data, 0, 20),
@@ -96,6 +107,33 @@ fn null(data: &[u8]) -> Payload<'_> {
     // 2 is AF_INET everywhere; AF_INET6 is 10 (Linux), 24, 28 or 30 (BSDs, macOS).
     let is_ip = |family| matches!(family, 2 | 10 | 24 | 28 | 30);
     if is_ip(little) || is_ip(big) { raw(&data[4..]) } else { Payload::NotIp }
+}
+
+/// A header of `header` bytes with an address family in four of its bytes.
+fn by_family(data: &[u8], at: usize, header: usize) -> Payload<'_> {
+    match (data.get(at..at + 4), data.get(header..)) {
+        (Some(_), Some(rest)) => raw(rest),
+        _ => Payload::Weird(SHORT),
+    }
+}
+
+/// OpenBSD's packet filter log: its length, padded to four, is in the first byte.
+fn pflog(data: &[u8]) -> Payload<'_> {
+    let len = data.first().map(|&len| usize::from(len).next_multiple_of(4));
+    len.and_then(|len| data.get(len..)).map_or(Payload::Weird(SHORT), raw)
+}
+
+/// Frame relay (RFC 2427): two address bytes, control, network layer protocol id.
+fn frame_relay(data: &[u8]) -> Payload<'_> {
+    match data {
+        [_, _, 0x03, 0xcc | 0x8e, rest @ ..] => raw(rest),
+        [_, _, 0x03, 0x00, 0x80, _, _, _, high, low, rest @ ..] | [_, _, 0x03, 0x80, _, _, _, high, low, rest @ ..] => {
+            ether(u16::from_be_bytes([*high, *low]), rest)
+        }
+        // Cisco's framing: an EtherType after the address.
+        [_, _, high, low, rest @ ..] => ether(u16::from_be_bytes([*high, *low]), rest),
+        _ => Payload::Weird(SHORT),
+    }
 }
 
 fn ethernet(data: &[u8], original_len: u32) -> Payload<'_> {
@@ -180,7 +218,7 @@ fn pppoe(data: &[u8]) -> Payload<'_> {
 }
 
 /// PPP (RFC 1661), with or without HDLC framing, the protocol field full or compressed.
-fn ppp(data: &[u8]) -> Payload<'_> {
+pub(super) fn ppp(data: &[u8]) -> Payload<'_> {
     let data = data.strip_prefix(&[0xff, 0x03]).unwrap_or(data);
     match data {
         [0x21 | 0x57, rest @ ..] | [0x00, 0x21 | 0x57, rest @ ..] => raw(rest),
@@ -208,6 +246,25 @@ fn radiotap(data: &[u8]) -> Payload<'_> {
     match len.and_then(|len| data.get(len..)) {
         Some(frame) => ieee80211::payload(frame),
         None => Payload::Weird(SHORT),
+    }
+}
+
+/// AVS: its length is big-endian at 4; an 802.11 frame follows.
+fn avs(data: &[u8]) -> Payload<'_> {
+    let len =
+        data.get(4..8).and_then(|bytes| bytes.first_chunk::<4>()).map(|bytes| u32::from_be_bytes(*bytes) as usize);
+    len.and_then(|len| data.get(len..)).map_or(Payload::Weird(SHORT), ieee80211::payload)
+}
+
+/// PPI: its length at 2 and the link type of what follows at 4, little-endian.
+fn ppi(data: &[u8], original_len: u32) -> Payload<'_> {
+    let [_, _, l0, l1, d0, d1, d2, d3, ..] = *data else { return Payload::Weird(SHORT) };
+    let (len, link) = (u16::from_le_bytes([l0, l1]), u32::from_le_bytes([d0, d1, d2, d3]));
+    match data.get(usize::from(len)..) {
+        Some(inner) if link != 192 && len >= 8 => {
+            payload(LinkType(link), inner, original_len.saturating_sub(u32::from(len)))
+        }
+        Some(_) | None => Payload::Weird(SHORT),
     }
 }
 

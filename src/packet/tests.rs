@@ -51,11 +51,48 @@ fn every_link_type_leads_to_the_same_packet() {
         (113, with(&[0, 4, 0, 1, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 8, 0])),
         (276, with(&[8, 0, 0, 0, 0, 0, 0, 1, 0, 1, 4, 6, 0, 0, 0, 0, 0, 0, 0, 0])),
         (239, nflog),
+        (10, with(&[&[0; 13][..], &[0xaa, 0xaa, 3, 0, 0, 0, 8, 0]].concat())),
+        (100, with(&[0xaa, 0xaa, 3, 0, 0, 0, 8, 0])),
+        (107, with(&[0x18, 0x41, 3, 0xcc])),
+        (109, with(&[2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0])),
+        (117, with(&[&[61, 2][..], &[0; 62]].concat())),
+        (192, with(&[0, 0, 8, 0, 101, 0, 0, 0])),
+        (219, with(&[0, 0, 0x11, 64])),
     ];
     for (link, data) in cases {
         let packet = decode(link, &data).unwrap_or_else(|| panic!("link type {link}: {data:02x?}"));
         assert_eq!((packet.src.to_string(), packet.dst.to_string()), ("10.0.0.1".into(), "8.8.8.8".into()), "{link}");
         assert_eq!(payload(&packet), b"hi", "link type {link}");
+    }
+}
+
+#[test]
+fn tunnels_lead_to_the_packet_inside() {
+    let outer = |protocol: u8, rest: &[u8]| {
+        let total = u16::try_from(20 + rest.len() + IP.len()).unwrap().to_be_bytes();
+        let head = [0x45, 0, total[0], total[1], 0, 1, 0, 0, 64, protocol, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2];
+        [&head[..], rest, &IP].concat()
+    };
+    let udp = |port: u16, rest: &[u8]| {
+        let (port, len) = (port.to_be_bytes(), u16::try_from(8 + rest.len() + IP.len()).unwrap().to_be_bytes());
+        outer(17, &[&[0x9c, 0x40, port[0], port[1], len[0], len[1], 0, 0][..], rest].concat())
+    };
+    let ethernet = [&[0; 12][..], &[8, 0]].concat();
+    let cases = [
+        outer(4, &[]),
+        outer(47, &[0, 0, 8, 0]),
+        outer(47, &[0x30, 0, 8, 0, 0, 0, 0, 1, 0, 0, 0, 2]),
+        outer(47, &[0x30, 1, 0x88, 0x0b, 0, 0, 0, 1, 0, 0, 0, 2, 0xff, 3, 0, 0x21]),
+        outer(47, &[&[0, 0, 0x65, 0x58][..], &ethernet].concat()),
+        udp(4789, &[&[8, 0, 0, 0, 0, 0, 1, 0][..], &ethernet].concat()),
+        udp(2152, &[0x30, 0xff, 0, 30, 0, 0, 0, 1]),
+        udp(6081, &[0, 0, 8, 0, 0, 0, 1, 0]),
+        udp(5072, &[&[0x41, 0x52, 0x11, 4, 0, 0, 0, 0][..], &[0; 36]].concat()),
+        udp(1701, &[0x40, 2, 0, 40, 0, 1, 0, 1, 0xff, 3, 0, 0x21]),
+    ];
+    for data in cases {
+        let packet = decode(101, &data).unwrap_or_else(|| panic!("nothing inside {data:02x?}"));
+        assert_eq!((packet.src.to_string(), payload(&packet)), ("10.0.0.1".into(), b"hi".to_vec()), "{data:02x?}");
     }
 }
 

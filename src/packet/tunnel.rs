@@ -1,21 +1,30 @@
-//! Packets inside packets: GRE, and VXLAN, GTP-U and Geneve over their UDP ports.
+//! Packets inside packets: GRE, and the tunnels over UDP, told by their ports and checked by their headers.
 
-use super::link::{Payload, ether};
+use super::link::{Payload, ether, ppp};
 use crate::model::UdpDatagram;
 use std::borrow::Cow;
 
-/// The IP packet in a GRE payload (RFC 2784, RFC 2890).
+/// The IP packet in a GRE payload (RFC 2784, RFC 2890, RFC 2637 for PPTP, ERSPAN types I to III).
 pub(super) fn in_gre(payload: Cow<'_, [u8]>) -> Option<Cow<'_, [u8]>> {
     inside(payload, |bytes| {
         let [flags, version, high, low, ..] = *bytes else { return None };
+        let sequence = usize::from(flags >> 4 & 1);
+        if version & 7 == 1 {
+            // PPTP: the key is always there, and an acknowledgement number may be.
+            let rest = bytes.get(8 + (sequence + usize::from(version >> 7)) * 4..)?;
+            return ip_of(ppp(rest));
+        }
         if version & 7 != 0 {
             return None;
         }
         // Checksum, key and sequence number take four bytes each.
-        let options = usize::from(flags >> 7 & 1) + usize::from(flags >> 5 & 1) + usize::from(flags >> 4 & 1);
+        let options = usize::from(flags >> 7 & 1) + usize::from(flags >> 5 & 1) + sequence;
         let rest = bytes.get(4 + options * 4..)?;
         match u16::from_be_bytes([high, low]) {
             0x6558 => ethernet(rest),
+            0x88be if sequence == 0 => ethernet(rest),
+            0x88be => ethernet(rest.get(8..)?),
+            0x22eb => ethernet(rest.get(12..)?),
             ether_type => ip_of(ether(ether_type, rest)),
         }
     })
@@ -23,10 +32,13 @@ pub(super) fn in_gre(payload: Cow<'_, [u8]>) -> Option<Cow<'_, [u8]>> {
 
 /// The IP packet in a datagram of a tunnel, told by port and header.
 pub(super) fn in_udp<'a>(datagram: &UdpDatagram<'a>) -> Option<Cow<'a, [u8]>> {
-    let find: fn(&[u8]) -> Option<&[u8]> = match datagram.dst_port {
-        4789 | 8472 => vxlan,
-        2152 => gtp_u,
-        6081 => geneve,
+    let find: fn(&[u8]) -> Option<&[u8]> = match (datagram.src_port, datagram.dst_port) {
+        (_, 4789 | 8472) => vxlan,
+        (_, 2152) => gtp_u,
+        (_, 6081) => geneve,
+        (3544, _) | (_, 3544) => teredo,
+        (5072, _) | (_, 5072) => ayiya,
+        (1701, _) | (_, 1701) => l2tp,
         _ => return None,
     };
     match &datagram.payload {
@@ -93,4 +105,46 @@ fn geneve(bytes: &[u8]) -> Option<&[u8]> {
         0x6558 => ethernet(rest),
         ether_type => ip_of(ether(ether_type, rest)),
     }
+}
+
+/// RFC 4380 §5.1.1: an IPv6 packet, maybe behind authentication and origin indication.
+fn teredo(mut bytes: &[u8]) -> Option<&[u8]> {
+    if let [0, 1, id, authentication, ..] = *bytes {
+        bytes = bytes.get(13 + usize::from(id) + usize::from(authentication)..)?;
+    }
+    if let [0, 0, ..] = *bytes {
+        bytes = bytes.get(8..)?;
+    }
+    let len = usize::from(u16::from_be_bytes([*bytes.get(4)?, *bytes.get(5)?]));
+    (bytes.first()? >> 4 == 6 && bytes.len() >= 40 + len).then_some(bytes)
+}
+
+/// draft-massar-v6ops-ayiya §3: lengths of identity (a power of two) and signature (words), operation, next header.
+fn ayiya(bytes: &[u8]) -> Option<&[u8]> {
+    let [identity, signature, operation, next, ..] = *bytes else { return None };
+    if operation & 0x0f != 1 || !matches!(next, 4 | 41) {
+        return None;
+    }
+    let inner = bytes.get(8 + (1 << (identity >> 4)) + usize::from(signature >> 4) * 4..)?;
+    matches!(inner.first()? >> 4, 4 | 6).then_some(inner)
+}
+
+/// RFC 2661 §3.1: a data message of version 2, with its optional fields, that carries PPP.
+fn l2tp(bytes: &[u8]) -> Option<&[u8]> {
+    let [flags, version, ..] = *bytes else { return None };
+    if flags & 0x80 != 0 || version & 0x0f != 2 {
+        return None;
+    }
+    let mut at = 6;
+    if flags & 0x40 != 0 {
+        at += 2;
+    }
+    if flags & 0x08 != 0 {
+        at += 4;
+    }
+    if flags & 0x02 != 0 {
+        let pad = at + 2;
+        at = pad + usize::from(u16::from_be_bytes([*bytes.get(at)?, *bytes.get(at + 1)?]));
+    }
+    ip_of(ppp(bytes.get(at..)?))
 }
