@@ -17,4 +17,5 @@ pub mod policy;
 pub mod report;
 pub mod rules;
 pub mod session;
+pub mod socks;
 pub mod tls;

@@ -12,6 +12,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("rules", &["model"]),
     ("packet", &["model"]),
     ("flow", &["model"]),
+    ("socks", &["model"]),
     ("tls", &["model"]),
     ("http", &["model"]),
     ("dns", &["model"]),
@@ -22,7 +23,21 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("audit", &["model", "rules"]),
     (
         "pipeline",
-        &["model", "rules", "packet", "flow", "tls", "http", "dns", "decode", "detect", "attribute", "policy", "audit"],
+        &[
+            "model",
+            "rules",
+            "packet",
+            "flow",
+            "socks",
+            "tls",
+            "http",
+            "dns",
+            "decode",
+            "detect",
+            "attribute",
+            "policy",
+            "audit",
+        ],
     ),
     ("capture", &["model", "pipeline"]),
     ("report", &["model", "pipeline"]),
@@ -36,6 +51,7 @@ const EVERYTHING_BELOW_SESSION: &[&str] = &[
     "rules",
     "packet",
     "flow",
+    "socks",
     "tls",
     "http",
     "dns",
@@ -55,6 +71,7 @@ const EVERYTHING_BELOW_CLI: &[&str] = &[
     "rules",
     "packet",
     "flow",
+    "socks",
     "tls",
     "http",
     "dns",
@@ -71,8 +88,21 @@ const EVERYTHING_BELOW_CLI: &[&str] = &[
 ];
 
 /// Modules that are sans-IO: what the outside world is reached by must not be named in them.
-const SANS_IO: &[&str] =
-    &["model", "rules", "packet", "flow", "tls", "http", "dns", "decode", "detect", "attribute", "policy", "audit"];
+const SANS_IO: &[&str] = &[
+    "model",
+    "rules",
+    "packet",
+    "flow",
+    "socks",
+    "tls",
+    "http",
+    "dns",
+    "decode",
+    "detect",
+    "attribute",
+    "policy",
+    "audit",
+];
 
 /// Lists whose order people see: the tabs of the dashboard.
 const IN_ORDER_OF_USE: &[&str] = &["SCREENS"];

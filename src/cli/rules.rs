@@ -13,7 +13,7 @@ pub(super) fn run(args: &Rules) -> Result<Exit, Failure> {
             let files = session::rule_files(folder)?;
             let errors = RuleSet::check(&files);
             for error in &errors {
-                complain(&error.to_string());
+                complain(&folder.join(error.to_string()).display().to_string());
             }
             if !errors.is_empty() {
                 return Ok(Exit::Failed);

@@ -1,11 +1,12 @@
-//! The layers of one TCP connection, found by probing and never by port: TLS, HTTP/1, or nothing known. Layers nest:
-//! HTTP inside TLS, TLS inside a CONNECT tunnel.
+//! The layers of one TCP connection, found by probing and never by port: SOCKS, TLS, HTTP/1, or nothing known. Layers
+//! nest: HTTP inside TLS, TLS inside a CONNECT tunnel.
 
 use super::collected::Collected;
 use super::tls_layer::TlsLayer;
 use crate::dns::DnsStream;
 use crate::http::{self, Http1};
 use crate::model::{App, Direction, FlowId, FlowKey, OpaqueReason, StreamChunk, Timestamp, TlsInfo};
+use crate::socks::{self, Handshake, Progress};
 use crate::tls::{self, KeyLog};
 use std::sync::Arc;
 
@@ -45,6 +46,8 @@ pub(super) enum Stack {
     Http1(Box<HttpLayer>),
     /// DNS over TCP (RFC 7766).
     Dns(Box<[DnsStream; 2]>),
+    /// The handshake of a SOCKS proxy.
+    Socks(Box<SocksLayer>),
     /// No known protocol.
     Opaque(Probing),
 }
@@ -65,6 +68,12 @@ struct Held {
     closed: bool,
 }
 
+/// A SOCKS handshake and how deep it stands.
+pub(super) struct SocksLayer {
+    handshake: Handshake,
+    depth: u32,
+}
+
 /// HTTP/1 and what it stands in.
 pub(super) struct HttpLayer {
     http: Http1,
@@ -76,6 +85,7 @@ pub(super) struct HttpLayer {
 enum Verdict {
     Tls,
     Http1,
+    Socks,
     /// More bytes will tell.
     Unsure,
     /// So far it can only be HTTP/1.
@@ -100,7 +110,7 @@ impl Stack {
                 // A message may begin with any chunk, and inside one where the capture began in the middle or lost bytes.
                 let start = match probing.verdict(chunk.bytes, chunk.direction) {
                     Verdict::Tls | Verdict::Http1 => Some(0),
-                    Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown => {
+                    Verdict::Socks | Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown => {
                         let whole = shared.from_start && chunk.gap == 0;
                         if whole { None } else { http::find_start(chunk.bytes) }
                     }
@@ -114,6 +124,25 @@ impl Stack {
                     Self::Probing(Probing { held: Default::default(), tls: probing.tls.clone(), depth: probing.depth });
                 let gap = if start == 0 { chunk.gap } else { 0 };
                 self.chunk(shared, StreamChunk { bytes: &chunk.bytes[start..], gap, ..chunk }, out);
+            }
+            Self::Socks(layer) => {
+                let depth = layer.depth;
+                match layer.handshake.feed(chunk.direction, chunk.bytes) {
+                    Progress::More => {}
+                    Progress::Done { to_server, to_client } => {
+                        *self = Self::Probing(Probing::at(depth + 1));
+                        for (direction, bytes) in [(Direction::ToServer, &to_server), (Direction::ToClient, &to_client)]
+                        {
+                            if !bytes.is_empty() {
+                                self.chunk(shared, StreamChunk { direction, bytes, gap: 0, ..chunk }, out);
+                            }
+                        }
+                    }
+                    Progress::Broken => {
+                        out.opaque_if_any(layer.handshake.held(), OpaqueReason::UnknownProtocol);
+                        *self = Self::Opaque(Probing::at(depth));
+                    }
+                }
             }
             Self::Dns(streams) => {
                 let stream = &mut streams[chunk.direction.index()];
@@ -136,7 +165,7 @@ impl Stack {
     pub(super) fn close(&mut self, shared: &mut Shared, direction: Direction, ts: Timestamp, out: &mut Collected) {
         match self {
             Self::Probing(probing) => probing.held[direction.index()].closed = true,
-            Self::Opaque(_) | Self::Dns(_) => {}
+            Self::Opaque(_) | Self::Dns(_) | Self::Socks(_) => {}
             Self::Tls(layer) => layer.close(shared, direction, ts, out),
             Self::Http1(layer) => {
                 layer.http.close(direction, ts, &mut out.http);
@@ -155,6 +184,10 @@ impl Stack {
                     None => return,
                 },
                 Self::Opaque(_) | Self::Dns(_) => return,
+                Self::Socks(layer) => {
+                    out.opaque_if_any(layer.handshake.held(), OpaqueReason::UnknownProtocol);
+                    return;
+                }
                 Self::Tls(layer) => return layer.finish(shared, ts, out),
                 Self::Http1(layer) => {
                     layer.http.finish(&mut out.http);
@@ -177,7 +210,7 @@ impl Stack {
     pub(super) fn tls(&self) -> Option<Arc<TlsInfo>> {
         match self {
             Self::Tls(layer) => Some(layer.info()),
-            Self::Probing(_) | Self::Http1(_) | Self::Dns(_) | Self::Opaque(_) => None,
+            Self::Probing(_) | Self::Http1(_) | Self::Dns(_) | Self::Socks(_) | Self::Opaque(_) => None,
         }
     }
 
@@ -258,6 +291,11 @@ impl Probing {
         match (http::probe(direction, bytes), http::probe(direction.reversed(), bytes)) {
             (http::Probe::Yes, _) | (_, http::Probe::Yes) => Verdict::Http1,
             (http::Probe::Unsure, _) | (_, http::Probe::Unsure) => Verdict::MaybeHttp1,
+            (http::Probe::No, http::Probe::No) if self.depth < LAYERS_MAX => match socks::probe(direction, bytes) {
+                socks::Probe::Yes => Verdict::Socks,
+                socks::Probe::Unsure => Verdict::Unsure,
+                socks::Probe::No => Verdict::Unknown,
+            },
             (http::Probe::No, http::Probe::No) => Verdict::Unknown,
         }
     }
@@ -272,6 +310,7 @@ impl Probing {
         let held = std::mem::take(&mut self.held);
         let mut stack = match verdict {
             Verdict::Tls => Stack::Tls(Box::new(TlsLayer::new(shared, self.depth + 1))),
+            Verdict::Socks => Stack::Socks(Box::new(SocksLayer { handshake: Handshake::default(), depth: self.depth })),
             Verdict::Http1 => Stack::Http1(Box::new(HttpLayer::new(shared, self.tls.clone(), self.depth))),
             Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown if is_dns(&shared.key) => {
                 Stack::Dns(Box::default())

@@ -74,10 +74,13 @@ impl RuleSet {
         load::load(&files)
     }
 
-    /// Everything that is wrong with these files when they are added to the built-in rules, for `rules check`.
+    /// Everything that is wrong with these files, for `rules check`: as an addition to the built-in rules, or by
+    /// themselves where they have an ontology of their own and so are a whole set.
     #[must_use]
     pub fn check(files: &[RuleFile]) -> Vec<RuleError> {
-        Self::load(files).err().unwrap_or_default()
+        let whole = files.iter().any(|file| file.path == "ontology.toml");
+        let loaded = if whole { load::load(files) } else { Self::load(files) };
+        loaded.err().unwrap_or_default()
     }
 
     /// The data ontology.
