@@ -167,6 +167,11 @@ impl TcpStream {
             (at, rest) = (at + covered as u64, &rest[covered..]);
         }
         while !rest.is_empty() || missing > 0 {
+            // A piece none of whose bytes were captured gives way: it would hold its place for ever.
+            if let Some(cut) = self.pending.get(&at).filter(|piece| piece.bytes.is_empty()) {
+                missing = missing.max(cut.missing.saturating_sub(rest.len() as u64));
+                self.pending.remove(&at);
+            }
             let following = self.pending.range(at..).next().map(|(&start, piece)| (start, piece.bytes.len()));
             let room = following.map_or(usize::MAX, |(start, _)| usize::try_from(start - at).unwrap_or(usize::MAX));
             let own = rest.len().min(room);
@@ -286,6 +291,10 @@ mod tests {
         let cut = Segment { missing: 3, ..segment(100, b"ab") };
         assert_eq!(run(&[SYN, cut, segment(105, b"f")]), "ab[3]f");
         assert_eq!(run(&[SYN, segment(105, b"f"), cut]), "ab[3]f");
+        let all_cut = Segment { missing: 3, ..segment(102, b"") };
+        assert_eq!(run(&[SYN, all_cut, segment(102, b"cde"), segment(100, b"ab")]), "abcde");
+        assert_eq!(run(&[SYN, all_cut, segment(102, b"c"), segment(100, b"ab"), segment(105, b"f")]), "abc[2]f");
+        assert_eq!(run(&[SYN, all_cut, segment(101, b"bcdefg"), segment(100, b"a")]), "abcdefg");
     }
 
     #[test]
