@@ -170,10 +170,15 @@ impl Format {
                 Step::Skip { len }
             }
             Block::InterfaceDescription(interface) => {
-                let resolution = interface.ts_resolution().unwrap_or(1_000_000).max(1);
-                let network = interface.linktype.0.cast_unsigned();
+                let link = LinkType(interface.linktype.0.cast_unsigned());
+                let offset = interface.options.iter().find(|option| option.code == OptionCode::IfTsoffset);
+                let offset =
+                    offset.and_then(|option| option.value.first_chunk::<8>()).map_or(0, |&bytes| match endian {
+                        Endian::Little => i64::from_le_bytes(bytes),
+                        Endian::Big => i64::from_be_bytes(bytes),
+                    });
                 if let Kind::PcapNg { interfaces, .. } = &mut self.kind {
-                    interfaces.push(Interface { link: LinkType(network), resolution, offset: interface.ts_offset() });
+                    interfaces.push(Interface { link, resolution: resolution(interface.if_tsresol), offset });
                 }
                 Step::Skip { len }
             }
@@ -336,10 +341,56 @@ fn read_u32(endian: Endian, data: &[u8], at: usize) -> u32 {
     }
 }
 
+/// Units a second for an `if_tsresol` option: a power of 10, or of 2 where the highest bit is set
+/// (draft-ietf-opsawg-pcapng, Interface Description Block). Microseconds where it asks for more than fits.
+fn resolution(option: u8) -> u64 {
+    let (base, exponent) = if option & 0x80 == 0 { (10u64, option) } else { (2, option & 0x7f) };
+    base.checked_pow(u32::from(exponent)).unwrap_or(1_000_000)
+}
+
 fn timestamp(units: u64, interface: &Interface) -> Timestamp {
     let seconds = units / interface.resolution;
     let rest = u128::from(units % interface.resolution) * 1_000_000_000 / u128::from(interface.resolution);
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_add(interface.offset);
     // The rest is below one second, so it fits.
     Timestamp::from_nanos(seconds.saturating_mul(1_000_000_000).saturating_add(i64::try_from(rest).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Format, Step};
+
+    /// A big-endian capture of one empty packet at `ticks`, whose interface has the given clock.
+    fn big_endian(tsresol: u8, tsoffset: i64, ticks: u64) -> Vec<u8> {
+        let mut out = Vec::new();
+        let mut block = |kind: u32, body: &[u8]| {
+            let total = u32::try_from(12 + body.len()).unwrap().to_be_bytes();
+            out.extend([&kind.to_be_bytes(), &total[..], body, &total].concat());
+        };
+        block(0x0a0d_0d0a, &[&[0x1a, 0x2b, 0x3c, 0x4d, 0, 1, 0, 0], &[0xff; 8][..]].concat());
+        let resolution = [0, 9, 0, 1, tsresol, 0, 0, 0];
+        let offset = [&[0, 14, 0, 8], &tsoffset.to_be_bytes()[..]].concat();
+        block(1, &[&[0, 101, 0, 0, 0, 0, 0, 0], &resolution[..], &offset, &[0; 4]].concat());
+        block(6, &[&[0; 4], &ticks.to_be_bytes()[..], &[0; 8]].concat());
+        out
+    }
+
+    fn nanos(file: &[u8]) -> i64 {
+        let (mut format, mut at) = (Format::new(), 0);
+        loop {
+            match format.step(&file[at..], 0).unwrap() {
+                Step::Frame { ts, .. } => return ts.nanos(),
+                Step::Skip { len } => at += len,
+                _ => panic!("neither a packet nor a block before it"),
+            }
+        }
+    }
+
+    #[test]
+    fn clocks_of_interfaces_may_tick_in_powers_of_two_and_start_late() {
+        assert_eq!(nanos(&big_endian(0x8a, 0, 5 << 10 | 512)), 5_500_000_000);
+        assert_eq!(nanos(&big_endian(0xa0, 0, 5 << 32 | 1 << 31)), 5_500_000_000);
+        assert_eq!(nanos(&big_endian(9, 7, 5)), 7_000_000_005);
+        assert_eq!(nanos(&big_endian(6, -2, 5_000_000)), 3_000_000_000);
+    }
 }
