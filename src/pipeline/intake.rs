@@ -96,6 +96,7 @@ impl Intake {
             self.end(flow, frame.ts, items);
         }
         for _ in 0..forced {
+            self.order += 1;
             weird(self.order, Weird::new(Layer::Flow, "flow given up: too many are open"));
         }
     }

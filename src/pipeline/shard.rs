@@ -8,7 +8,7 @@ use super::intake::{Item, ItemKind, PacketItem, TcpItem};
 use super::observe::Observer;
 use super::udp::UdpFlow;
 use crate::flow::{Delivery, Segment, TcpStream};
-use crate::model::{Direction, FlowId, Layer, OpaqueReason, StreamChunk, Timestamp, TransportProtocol, Weird};
+use crate::model::{Direction, FlowId, Layer, OpaqueReason, StreamChunk, Timestamp, TlsInfo, TransportProtocol, Weird};
 use crate::tls::KeyLog;
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
@@ -55,8 +55,9 @@ enum Content {
 struct TcpState {
     streams: [TcpStream; 2],
     stack: Stack,
-    /// Both directions ended and everything has left; late packets are repeats.
-    over: bool,
+    /// Set once both directions ended and everything has left: what is to be known of the session afterwards. Late
+    /// packets are repeats.
+    over: Option<Option<Arc<TlsInfo>>>,
 }
 
 impl Shard {
@@ -162,7 +163,7 @@ impl FlowState {
         let (key, from_start) = packet.opened?;
         let content = match key.transport {
             TransportProtocol::Tcp => {
-                Content::Tcp(Box::new(TcpState { streams: Default::default(), stack: Stack::new(), over: false }))
+                Content::Tcp(Box::new(TcpState { streams: Default::default(), stack: Stack::new(), over: None }))
             }
             TransportProtocol::Udp => Content::Udp(UdpFlow::default()),
         };
@@ -207,14 +208,13 @@ impl FlowState {
 
     fn finish(&mut self, out: &mut Collected) {
         if let Content::Tcp(tcp) = &mut self.content {
-            tcp.flush(&mut self.shared, &mut self.bytes, self.last_ts, out);
-            tcp.stack.finish(&mut self.shared, self.last_ts, out);
+            tcp.finish(&mut self.shared, &mut self.bytes, self.last_ts, out);
         }
     }
 
     fn summary(&self) -> FlowSummary {
         let tls = match &self.content {
-            Content::Tcp(tcp) => tcp.stack.tls(),
+            Content::Tcp(tcp) => tcp.over.clone().unwrap_or_else(|| tcp.stack.tls()),
             Content::Udp(_) => None,
         };
         // A session nothing was read of is closed as a whole, its handshake included.
@@ -246,7 +246,7 @@ impl TcpState {
         out: &mut Collected,
     ) {
         let TcpItem { seq, ack, syn, fin, rst } = header;
-        if self.over {
+        if self.over.is_some() {
             return;
         }
         let direction = packet.direction;
@@ -268,15 +268,26 @@ impl TcpState {
                 .acknowledged(ack, &mut |delivery| deliver(stack, shared, other, delivery, bytes, out));
         }
         if rst {
-            self.flush(shared, bytes, ts, out);
+            self.flush(shared, bytes, out);
             self.stack.close(shared, direction, ts, out);
         }
         if self.streams.iter().all(TcpStream::ended) {
-            self.over = true;
+            self.finish(shared, bytes, ts, out);
         }
     }
 
-    fn flush(&mut self, shared: &mut Shared, bytes: &mut u64, _ts: Timestamp, out: &mut Collected) {
+    /// Lets everything leave, and the parsers go: a closed connection is kept only to know its late packets.
+    fn finish(&mut self, shared: &mut Shared, bytes: &mut u64, ts: Timestamp, out: &mut Collected) {
+        if self.over.is_some() {
+            return;
+        }
+        self.flush(shared, bytes, out);
+        self.stack.finish(shared, ts, out);
+        self.over = Some(self.stack.tls());
+        self.stack = Stack::new();
+    }
+
+    fn flush(&mut self, shared: &mut Shared, bytes: &mut u64, out: &mut Collected) {
         for direction in [Direction::ToServer, Direction::ToClient] {
             let Self { streams, stack, .. } = self;
             streams[direction.index()].flush(&mut |delivery| deliver(stack, shared, direction, delivery, bytes, out));
