@@ -87,6 +87,8 @@ enum Bytes {
 pub struct Capture {
     name: String,
     bytes: Bytes,
+    /// The compressed file the bytes come from, which can be read once more.
+    again: Option<PathBuf>,
     format: Format,
     /// Place in the (decompressed) capture.
     offset: u64,
@@ -122,7 +124,11 @@ impl Capture {
             }
             Input::Stdin => open_stdin().map_err(io_error)?,
         };
-        Self::over(name, bytes)
+        let again = match (input, &bytes) {
+            (Input::File(path), Bytes::Stream(_)) if path.is_file() => Some(path.clone()),
+            (Input::File(_) | Input::Stdin, _) => None,
+        };
+        Self::over(name, bytes, again)
     }
 
     /// A capture that is in memory already, shown under `name`.
@@ -130,13 +136,14 @@ impl Capture {
     /// # Errors
     /// [`CaptureError`] if it is empty or does not begin as a capture.
     pub fn from_memory(name: &str, bytes: Segment) -> Result<Self, CaptureError> {
-        Self::over(name.to_owned(), Bytes::Mapped(bytes))
+        Self::over(name.to_owned(), Bytes::Mapped(bytes), None)
     }
 
-    fn over(name: String, bytes: Bytes) -> Result<Self, CaptureError> {
+    fn over(name: String, bytes: Bytes, again: Option<PathBuf>) -> Result<Self, CaptureError> {
         let mut capture = Self {
             name,
             bytes,
+            again,
             format: Format::new(),
             offset: 0,
             rest: Vec::new(),
@@ -182,18 +189,29 @@ impl Capture {
 
     /// Whether all frames are at hand at once, so that [`Capture::secrets`] can look ahead.
     #[must_use]
-    pub fn is_mapped(&self) -> bool {
-        matches!(self.bytes, Bytes::Mapped(_))
+    pub fn is_at_hand(&self) -> bool {
+        matches!(self.bytes, Bytes::Mapped(_)) || self.again.is_some()
     }
 
-    /// Reads ahead through a mapped pcapng file and gives every TLS key log in it, wherever it stands. After this
-    /// [`Capture::next_item`] yields none of them again.
+    /// Reads ahead through a pcapng file and gives every TLS key log in it, wherever it stands. After this
+    /// [`Capture::next_item`] yields none of them again. A stream can't be read ahead and gives none here.
     pub fn secrets(&mut self) -> Vec<Vec<u8>> {
         let mut found = Vec::new();
-        let Bytes::Mapped(map) = &self.bytes else { return found };
         if !self.format.is_pcapng() {
             return found;
         }
+        if let Some(path) = &self.again {
+            let Ok(mut ahead) = Self::open(&Input::File(path.clone())) else { return found };
+            // What is damaged there will be met, and told, when the frames are read.
+            while let Ok(Some(item)) = ahead.next_item() {
+                if let CaptureItem::Secrets(text) = item {
+                    found.push(text);
+                }
+            }
+            self.secrets = Secrets::Known;
+            return found;
+        }
+        let Bytes::Mapped(map) = &self.bytes else { return found };
         let map = (**map).as_ref();
         let mut format = Format::new();
         let mut at = 0usize;

@@ -206,6 +206,18 @@ impl Stack {
         }
     }
 
+    /// Whether a closed session is kept for keys that may come.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self, Self::Tls(layer) if layer.is_waiting())
+    }
+
+    /// Keys that come from now on are too late.
+    pub(super) fn stop_waiting(&mut self, out: &mut Collected) {
+        if let Self::Tls(layer) = self {
+            layer.stop_waiting(out);
+        }
+    }
+
     /// The TLS session nearest to the wire, if there is one.
     pub(super) fn tls(&self) -> Option<Arc<TlsInfo>> {
         match self {

@@ -1,6 +1,7 @@
 //! The front of the pipeline, in the order of the capture: frames → packets → flows. It decides which packet belongs
 //! to which flow and when a flow ends, so that the shards behind it need not know of each other.
 
+use super::connection::LateKeys;
 use crate::flow::FlowTable;
 use crate::model::{App, Direction, FlowId, FlowKey, Frame, Layer, Timestamp, Transport, Weird};
 use crate::packet::Decoder;
@@ -22,6 +23,8 @@ pub(super) enum ItemKind<'a> {
     Packet(PacketItem<'a>),
     /// No packet of the flow will come any more.
     End,
+    /// Keys that come from now on are too late for the flow.
+    StopWaiting,
 }
 
 /// A packet of a flow.
@@ -46,9 +49,13 @@ pub(super) struct TcpItem {
     pub(super) rst: bool,
 }
 
+/// Most flows whose closed TLS sessions wait for keys: those opened last.
+pub const WAITING_FLOWS_MAX: u64 = 768;
+
 /// Frames → items.
 #[derive(Default)]
 pub(super) struct Intake {
+    late_keys: LateKeys,
     decoder: Decoder,
     flows: FlowTable,
     order: u64,
@@ -58,6 +65,10 @@ pub(super) struct Intake {
 }
 
 impl Intake {
+    pub(super) fn new(late_keys: LateKeys) -> Self {
+        Self { late_keys, ..Self::default() }
+    }
+
     /// Takes one frame; gives the items it leads to.
     pub(super) fn frame<'a>(
         &mut self,
@@ -76,6 +87,11 @@ impl Intake {
         if seen.opened.is_some() {
             self.open.insert(seen.id);
             self.last_flow = self.last_flow.max(seen.id);
+            if self.late_keys == LateKeys::Possible && seen.id.0 > WAITING_FLOWS_MAX {
+                self.order += 1;
+                let flow = FlowId(seen.id.0 - WAITING_FLOWS_MAX);
+                items(Item { order: self.order, flow, ts: frame.ts, kind: ItemKind::StopWaiting });
+            }
         }
         let (tcp, payload, missing) = match packet.transport {
             Transport::Tcp(tcp) => {

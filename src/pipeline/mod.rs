@@ -17,6 +17,7 @@ mod udp;
 
 pub use connection::LateKeys;
 pub use event::{Event, FlowSummary};
+pub use intake::WAITING_FLOWS_MAX;
 pub use ledger::{DATA_FLOWS_MAX, HOSTS_MAX, Ledger, NAMES_MAX, TlsCount};
 pub use parallel::{Feed, Pace, run};
 pub use shard::Renderer;

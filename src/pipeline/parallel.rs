@@ -100,7 +100,7 @@ fn run_threads(settings: &Settings, threads: usize, pace: Pace, feed: &mut dyn F
             scope.spawn(move || worker(shard, &work, &done));
             workers.push((to, from));
         }
-        let mut driver = Driver { workers, intake: Intake::default(), in_flight: VecDeque::new() };
+        let mut driver = Driver { workers, intake: Intake::new(settings.late_keys), in_flight: VecDeque::new() };
         let mut keys = KeyLog::clone(&settings.keys);
         let mut keys_changed = false;
         let most = if pace == Pace::Live { 0 } else { IN_FLIGHT };
@@ -224,6 +224,7 @@ fn post(item: Item<'_>, base: usize) -> Posted {
     let Item { order, flow, ts, kind } = item;
     let (kind, place) = match kind {
         ItemKind::End => (ItemKind::End, None),
+        ItemKind::StopWaiting => (ItemKind::StopWaiting, None),
         ItemKind::Packet(PacketItem { direction, opened, app, tcp, payload, missing }) => {
             let (payload, place) = match payload {
                 Cow::Borrowed(bytes) => {
@@ -242,6 +243,7 @@ impl Posted {
         let Self { item: Item { order, flow, ts, kind }, place } = self;
         let kind = match kind {
             ItemKind::End => ItemKind::End,
+            ItemKind::StopWaiting => ItemKind::StopWaiting,
             ItemKind::Packet(packet) => {
                 let payload = match place {
                     Some((at, len)) => Cow::Borrowed(segment.get(at..at + len).unwrap_or_default()),

@@ -101,6 +101,12 @@ impl Shard {
                     events.push((order, Event::Flow(Box::new(flow.summary()))));
                 }
             }
+            ItemKind::StopWaiting => {
+                if let Some(flow) = flows.get_mut(&item.flow) {
+                    flow.stop_waiting(&mut output.collected);
+                    output.emit(order, flow, events);
+                }
+            }
             ItemKind::Packet(packet) => {
                 let flow = match flows.entry(item.flow) {
                     Entry::Occupied(entry) => entry.into_mut(),
@@ -206,6 +212,16 @@ impl FlowState {
         }
     }
 
+    fn stop_waiting(&mut self, out: &mut Collected) {
+        if let Content::Tcp(tcp) = &mut self.content
+            && tcp.stack.is_waiting()
+        {
+            let reason = "closed session is no longer kept for keys that may come";
+            out.weird(Weird { layer: Layer::Tls, flow: Some(self.shared.flow), reason });
+            tcp.stack.stop_waiting(out);
+        }
+    }
+
     fn finish(&mut self, out: &mut Collected) {
         if let Content::Tcp(tcp) = &mut self.content {
             tcp.finish(&mut self.shared, &mut self.bytes, self.last_ts, out);
@@ -271,7 +287,7 @@ impl TcpState {
             self.flush(shared, bytes, out);
             self.stack.close(shared, direction, ts, out);
         }
-        if self.streams.iter().all(TcpStream::ended) {
+        if self.streams.iter().all(TcpStream::ended) && !self.stack.is_waiting() {
             self.finish(shared, bytes, ts, out);
         }
     }

@@ -9,7 +9,7 @@ use crate::tls::{self, TlsSession};
 use std::sync::Arc;
 
 /// Most ciphertext of one session kept for keys that may come later.
-pub const TLS_HELD_MAX: usize = 1 << 20;
+pub const TLS_HELD_MAX: usize = 256 << 10;
 
 pub(super) struct TlsLayer {
     session: TlsSession,
@@ -117,6 +117,15 @@ impl TlsLayer {
         } else {
             shared.next_index = index;
         }
+    }
+
+    pub(super) fn is_waiting(&self) -> bool {
+        self.held.is_some() || self.inner.is_waiting()
+    }
+
+    pub(super) fn stop_waiting(&mut self, out: &mut Collected) {
+        self.give_up_waiting(out);
+        self.inner.stop_waiting(out);
     }
 
     fn give_up_waiting(&mut self, out: &mut Collected) {

@@ -75,7 +75,7 @@ pub fn replay(case: &Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink)
         Wanted::Rendered(renderer) => Some(Arc::clone(renderer)),
         Wanted::Audit | Wanted::Exchanges => None,
     };
-    let pace = if captures.iter().all(Capture::is_mapped) { Pace::AtHand } else { Pace::Live };
+    let pace = if captures.iter().all(Capture::is_at_hand) { Pace::AtHand } else { Pace::Live };
     let late_keys = if pace == Pace::Live { LateKeys::Possible } else { LateKeys::Never };
     let settings = Settings { keys: Arc::new(keys), late_keys, detector, renderer };
     let attributor = Attributor::new(Arc::clone(&case.rules), &case.first_party);

@@ -311,6 +311,27 @@ fn several_inputs_are_one_run() {
 }
 
 #[test]
+fn keys_behind_the_packets_open_files_compressed_files_and_streams_alike() {
+    // The shipped capture has its key log in the last block.
+    let capture = shipped("traffic.pcapng");
+    let bytes = fs::read(&capture).expect("shipped");
+    let folder = Folder::new();
+    let packed = folder.file("t.pcapng.gz", &gzip(&bytes));
+    let sorted = |mut lines: Vec<String>| {
+        lines.sort();
+        lines
+    };
+    let of_file = sorted(summary(&exchanges(&[&capture])));
+    assert_eq!(of_file.len(), 41);
+    assert_eq!(sorted(summary(&exchanges(&[&packed]))), of_file);
+    for threads in ["1", "3"] {
+        let arguments = ["replay", "-", "--emit", "exchanges", "--format", "ndjson", "--threads", threads];
+        assert_eq!(sorted(summary(&ndjson(&divulge_with_input(&arguments, &bytes)))), of_file);
+        assert_eq!(sorted(summary(&ndjson(&divulge_with_input(&arguments, &gzip(&bytes))))), of_file);
+    }
+}
+
+#[test]
 fn a_body_without_a_length_ends_with_the_connection() {
     let folder = Folder::new();
     let mut connection = Connection::open(address("10.0.0.2:40000"), address("203.0.113.9:80"), None, AT);
