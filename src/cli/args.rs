@@ -50,7 +50,7 @@ pub(super) struct Demo {
 #[derive(Debug, Args)]
 pub(super) struct Replay {
     /// Captures in the order they were taken; - is standard input
-    #[arg(required = true, value_name = "INPUT")]
+    #[arg(required_unless_present = "first_party", value_name = "INPUT")]
     pub(super) inputs: Vec<String>,
     /// TLS key log (SSLKEYLOGFILE), or a folder of them; may be repeated
     #[arg(long, value_name = "FILE")]
@@ -106,6 +106,20 @@ pub(super) struct Replay {
     /// Worker threads; as many as there are cores if not given. The output is the same for any number
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub(super) threads: Option<u16>,
+}
+
+impl Replay {
+    /// Inputs and domains as they were meant: `--first-party` takes any number of words, so captures that follow it
+    /// on the command line have gone to it. They are told by being there.
+    pub(super) fn inputs_and_domains(&self) -> (Vec<String>, Vec<String>) {
+        let (mut inputs, mut domains) = (self.inputs.clone(), self.first_party.clone());
+        if inputs.is_empty() {
+            let is_input = |word: &String| word == "-" || std::path::Path::new(word).exists();
+            let first = domains.iter().rposition(|word| !is_input(word)).map_or(0, |at| at + 1);
+            inputs = domains.split_off(first);
+        }
+        (inputs, domains)
+    }
 }
 
 #[derive(Debug, Args)]

@@ -17,14 +17,19 @@ const WIDTH_DEFAULT: usize = 100;
 const WRITE_BUFFER: usize = 256 << 10;
 
 pub(super) fn run(args: &Replay) -> Result<Exit, Failure> {
+    let (inputs, first_party) = args.inputs_and_domains();
+    if inputs.is_empty() {
+        let message = "no INPUT given: words after --first-party are domains unless they are files that exist";
+        return Err(Failure::Said(message.to_owned()));
+    }
     let case = session::load_case(&Paths {
-        inputs: &args.inputs,
+        inputs: &inputs,
         keys: &args.keys,
         policies: &args.policy,
         policy_version: args.policy_version.as_deref(),
         profile: args.profile.as_deref(),
         rules: &args.rules,
-        first_party: &args.first_party,
+        first_party: &first_party,
         app: args.app.as_deref(),
         marks: args.marks.as_deref(),
     })?;

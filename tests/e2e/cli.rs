@@ -311,6 +311,22 @@ fn several_inputs_are_one_run() {
 }
 
 #[test]
+fn an_input_may_stand_before_or_after_first_party_domains() {
+    let capture = shipped("traffic.pcapng");
+    let party = |args: &[&str]| {
+        let output = divulge(&[args, &["--format", "json"]].concat());
+        assert_eq!(status(&output), 0, "{}", stderr(&output));
+        report(&output)["hosts"].to_string().contains("first_party")
+    };
+    assert!(party(&["replay", &capture, "--first-party", "a.example", "lvtu.example"]));
+    assert!(party(&["replay", "--first-party", "a.example", "lvtu.example", &capture]));
+    assert!(!party(&["replay", "--first-party", "a.example", &capture]));
+    let output = divulge(&["replay", "--first-party", "a.example"]);
+    assert_eq!(status(&output), 2);
+    assert_one_line(&output, &["no INPUT given"]);
+}
+
+#[test]
 fn keys_behind_the_packets_open_files_compressed_files_and_streams_alike() {
     // The shipped capture has its key log in the last block.
     let capture = shipped("traffic.pcapng");
