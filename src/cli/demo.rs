@@ -38,7 +38,7 @@ pub(super) fn run(args: &Demo) -> Result<Exit, Failure> {
     let outcome = if wants_screen(args.tui, true) {
         screen::run(case, threads(None), show, Some(INTRO.to_owned()))?
     } else {
-        let outcome = session::replay(&case, &Wanted::Audit, threads(None), &mut Quiet);
+        let outcome = session::replay(&case, &Wanted::Findings, threads(None), &mut Quiet);
         let mut out = Output::open(None)?;
         for paragraph in INTRO.split("\n\n") {
             writeln!(out.writer(), "{}\n", wrapped(paragraph, width()))?;

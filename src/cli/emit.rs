@@ -27,7 +27,7 @@ impl<'w> Emitter<'w> {
     /// What the run must do for it; `judge` says whether the outcome is wanted as well.
     pub(super) fn wanted(what: Emit, format: Format, judge: bool) -> Wanted {
         match what {
-            Emit::Observations | Emit::Findings => Wanted::Audit,
+            Emit::Observations | Emit::Findings => Wanted::Findings,
             Emit::Exchanges | Emit::Sni | Emit::Dns if judge => Wanted::Audit,
             Emit::Exchanges => Wanted::Rendered(renderer(format)),
             Emit::Sni | Emit::Dns => Wanted::Rendered(Arc::new(|_, _| {})),
@@ -84,7 +84,7 @@ impl Sink for Emitter<'_> {
         match (self.what, event) {
             (Emit::Exchanges, Event::Exchange(exchange, _)) => self.exchange(&exchange),
             (Emit::Exchanges, Event::Rendered(line)) => self.write(&line),
-            (Emit::Observations, Event::Exchange(_, observations)) => {
+            (Emit::Observations, Event::Exchange(_, observations) | Event::Observed(observations)) => {
                 for seen in &observations {
                     let mut line = std::mem::take(&mut self.line);
                     line.clear();
@@ -103,7 +103,12 @@ impl Sink for Emitter<'_> {
             (Emit::Dns, Event::Name(name)) if name.kind == NameKind::Dns => self.name(&name),
             (
                 Emit::Exchanges | Emit::Observations | Emit::Findings | Emit::Sni | Emit::Dns,
-                Event::Exchange(..) | Event::Rendered(_) | Event::Name(_) | Event::Weird(_) | Event::Flow(_),
+                Event::Exchange(..)
+                | Event::Observed(_)
+                | Event::Rendered(_)
+                | Event::Name(_)
+                | Event::Weird(_)
+                | Event::Flow(_),
             ) => {}
         }
     }

@@ -43,7 +43,7 @@ pub(super) fn run(args: &Replay) -> Result<Exit, Failure> {
         let outcome = match args.emit {
             Some(what) => emit(args, what, &case, threads, show, out.writer())?,
             None => {
-                let outcome = session::replay(&case, &Wanted::Audit, threads, &mut Quiet);
+                let outcome = session::replay(&case, &Wanted::Findings, threads, &mut Quiet);
                 let options =
                     ReportOptions { show_values: show, width: width(), lang: lang(args.lang), color: color(args) };
                 // A report on inputs of which none could be opened would look like a clean one.

@@ -8,6 +8,8 @@ use std::sync::Arc;
 pub enum Event {
     /// An exchange ended; with what was found in it.
     Exchange(Box<Exchange>, Vec<Observation>),
+    /// An exchange ended of which only what was found in it is wanted.
+    Observed(Vec<Observation>),
     /// An exchange ended and was rendered as bytes instead ([`super::Renderer`]).
     Rendered(Vec<u8>),
     /// A host name was seen.

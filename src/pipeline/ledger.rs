@@ -64,7 +64,7 @@ pub struct Ledger {
     parties: FxHashMap<Arc<str>, Arc<Party>>,
     names: FxHashMap<IpAddr, Arc<str>>,
     hosts: BTreeMap<Arc<str>, HostCount>,
-    data_flows: BTreeMap<(DataType, Arc<str>, Role), DataFlow>,
+    data_flows: FxHashMap<(DataType, Arc<str>, Role), DataFlow>,
     weirds: BTreeMap<(crate::model::Layer, &'static str), u64>,
     consent: Consent,
     coverage: Coverage,
@@ -94,7 +94,7 @@ impl Ledger {
             parties: FxHashMap::default(),
             names: FxHashMap::default(),
             hosts: BTreeMap::new(),
-            data_flows: BTreeMap::new(),
+            data_flows: FxHashMap::default(),
             weirds: BTreeMap::new(),
             consent: Consent::of(marks),
             coverage: Coverage::default(),
@@ -108,11 +108,9 @@ impl Ledger {
     /// Takes an event; names the party of each observation in it.
     pub fn record(&mut self, event: &mut Event) {
         match event {
-            Event::Exchange(_, observations) => {
+            Event::Exchange(_, observations) | Event::Observed(observations) => {
                 self.exchanges += 1;
-                for seen in observations {
-                    self.observation(seen);
-                }
+                self.observations(observations);
             }
             Event::Rendered(_) => self.exchanges += 1,
             Event::Name(name) => {
@@ -141,7 +139,9 @@ impl Ledger {
     /// The data flows, by data type and party.
     #[must_use]
     pub fn data_flows(&self) -> Vec<DataFlow> {
-        self.data_flows.values().cloned().collect()
+        let mut flows: Vec<_> = self.data_flows.iter().collect();
+        flows.sort_unstable_by_key(|&(key, _)| key);
+        flows.into_iter().map(|(_, flow)| flow.clone()).collect()
     }
 
     /// The hosts, by name.
@@ -213,15 +213,22 @@ impl Ledger {
         }
     }
 
-    fn observation(&mut self, seen: &mut Observation) {
-        let host = self.named(&seen.host);
+    /// Takes what was found in one exchange, and so went to one host.
+    fn observations(&mut self, observations: &mut [Observation]) {
+        let Some(first) = observations.first() else { return };
+        let host = self.named(&first.host);
         let party = self.party(&host);
-        seen.host = Arc::clone(&host);
-        seen.party = Some(Arc::clone(&party));
-        // What a server sends to the phone is no flow of data to that server.
-        if seen.location.side != Side::Request {
-            return;
+        for seen in observations {
+            seen.host = Arc::clone(&host);
+            seen.party = Some(Arc::clone(&party));
+            // What a server sends to the phone is no flow of data to that server.
+            if seen.location.side == Side::Request {
+                self.observation(seen, &host, &party);
+            }
         }
+    }
+
+    fn observation(&mut self, seen: &Observation, host: &Arc<str>, party: &Arc<Party>) {
         let key = (seen.data_type.clone(), Arc::clone(&party.id), party.role);
         if self.data_flows.len() >= DATA_FLOWS_MAX && !self.data_flows.contains_key(&key) {
             self.full = true;
@@ -230,7 +237,7 @@ impl Ledger {
         let before_consent = self.consent.missing_at(seen.ts);
         let flow = self.data_flows.entry(key).or_insert_with(|| DataFlow {
             data_type: seen.data_type.clone(),
-            party,
+            party: Arc::clone(party),
             hosts: std::collections::BTreeSet::new(),
             observations: 0,
             first_ts: seen.ts,
@@ -239,8 +246,8 @@ impl Ledger {
             before_consent: false,
             evidence: Vec::new(),
         });
-        if !flow.hosts.contains(&host) {
-            flow.hosts.insert(host);
+        if !flow.hosts.contains(host) {
+            flow.hosts.insert(Arc::clone(host));
         }
         flow.observations += 1;
         flow.first_ts = flow.first_ts.min(seen.ts);

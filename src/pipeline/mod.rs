@@ -41,14 +41,26 @@ pub struct Settings {
     pub late_keys: LateKeys,
     /// Looks for personal data, if wanted.
     pub detector: Option<Arc<Detector>>,
-    /// Turns exchanges into bytes instead of handing them on, if wanted.
-    pub renderer: Option<Renderer>,
+    /// What becomes of exchanges.
+    pub exchanges: Exchanges,
+}
+
+/// What becomes of an exchange once it has been searched.
+#[derive(Clone, Default)]
+pub enum Exchanges {
+    /// It is handed on.
+    #[default]
+    Kept,
+    /// It is dropped; only what was found in it is handed on.
+    Dropped,
+    /// It is turned into bytes where it was found, and those are handed on.
+    Rendered(Renderer),
 }
 
 impl Settings {
     fn shard(&self) -> Shard {
         let observer = self.detector.as_deref().map(Observer::new);
-        Shard::new(Arc::clone(&self.keys), self.late_keys, observer, self.renderer.clone())
+        Shard::new(Arc::clone(&self.keys), self.late_keys, observer, self.exchanges.clone())
     }
 }
 

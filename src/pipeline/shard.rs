@@ -1,6 +1,7 @@
 //! A shard follows its share of the flows: reassembly, TLS, HTTP, DNS, and the detection in each exchange. Shards
 //! share nothing but the read-only settings, so their number changes nothing in what comes out.
 
+use super::Exchanges;
 use super::collected::{Collected, host_of};
 use super::connection::{LateKeys, Shared, Stack};
 use super::event::{Event, FlowSummary};
@@ -31,7 +32,7 @@ pub(super) struct Shard {
 /// What turns the findings of a flow into events.
 struct Emitting {
     observer: Option<Observer>,
-    renderer: Option<Renderer>,
+    exchanges: Exchanges,
     collected: Collected,
 }
 
@@ -65,9 +66,9 @@ impl Shard {
         keys: Arc<KeyLog>,
         late_keys: LateKeys,
         observer: Option<Observer>,
-        renderer: Option<Renderer>,
+        exchanges: Exchanges,
     ) -> Self {
-        let output = Emitting { observer, renderer, collected: Collected::default() };
+        let output = Emitting { observer, exchanges, collected: Collected::default() };
         Self { flows: FxHashMap::default(), keys, late_keys, output }
     }
 
@@ -125,7 +126,7 @@ impl Shard {
 impl Emitting {
     /// Turns what was collected into events.
     fn emit(&mut self, order: u64, flow: &mut FlowState, events: &mut Vec<Ordered>) {
-        let Self { observer, renderer, collected } = self;
+        let Self { observer, exchanges, collected } = self;
         flow.opaque_bytes += std::mem::take(&mut collected.opaque_bytes);
         if let Some(reason) = collected.opaque_reason.take() {
             flow.opaque_reason = Some(reason);
@@ -142,13 +143,14 @@ impl Emitting {
                 Some(observer) => observer.observe(&exchange, &mut collected.weirds),
                 None => Vec::new(),
             };
-            let event = match renderer {
-                Some(render) => {
+            let event = match exchanges {
+                Exchanges::Kept => Event::Exchange(Box::new(exchange), observed),
+                Exchanges::Dropped => Event::Observed(observed),
+                Exchanges::Rendered(render) => {
                     let mut line = Vec::with_capacity(1_024);
                     render(&exchange, &mut line);
                     Event::Rendered(line)
                 }
-                None => Event::Exchange(Box::new(exchange), observed),
             };
             events.push((order, event));
         }

@@ -6,7 +6,7 @@ use crate::audit;
 use crate::capture::{Capture, CaptureError};
 use crate::detect::Detector;
 use crate::model::{CaptureItem, KeySource, Report, Timestamp};
-use crate::pipeline::{self, Event, Feed, LateKeys, Ledger, Pace, Renderer, Settings};
+use crate::pipeline::{self, Event, Exchanges, Feed, LateKeys, Ledger, Pace, Renderer, Settings};
 use crate::tls::KeyLogProblem;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,8 +14,10 @@ use std::sync::Arc;
 /// What is to be done with exchanges.
 #[derive(Clone)]
 pub enum Wanted {
-    /// Look for personal data in them and judge.
+    /// Look for personal data in them and judge; hand them on.
     Audit,
+    /// The same, but hand on only what was found.
+    Findings,
     /// Look for nothing; hand them on.
     Exchanges,
     /// Look for nothing; render them where they are found.
@@ -65,19 +67,20 @@ pub fn replay(case: &Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink)
         }
     }
     let detector = match wanted {
-        Wanted::Audit => Some(Arc::new(Detector::new(&case.profile, &case.rules))),
+        Wanted::Audit | Wanted::Findings => Some(Arc::new(Detector::new(&case.profile, &case.rules))),
         Wanted::Exchanges | Wanted::Rendered(_) => None,
     };
     if let Some(detector) = &detector {
         warnings.extend(detector.warnings().iter().cloned());
     }
-    let renderer = match wanted {
-        Wanted::Rendered(renderer) => Some(Arc::clone(renderer)),
-        Wanted::Audit | Wanted::Exchanges => None,
+    let exchanges = match wanted {
+        Wanted::Audit | Wanted::Exchanges => Exchanges::Kept,
+        Wanted::Findings => Exchanges::Dropped,
+        Wanted::Rendered(renderer) => Exchanges::Rendered(Arc::clone(renderer)),
     };
     let pace = if captures.iter().all(Capture::is_at_hand) { Pace::AtHand } else { Pace::Live };
     let late_keys = if pace == Pace::Live { LateKeys::Possible } else { LateKeys::Never };
-    let settings = Settings { keys: Arc::new(keys), late_keys, detector, renderer };
+    let settings = Settings { keys: Arc::new(keys), late_keys, detector, exchanges };
     let attributor = Attributor::new(Arc::clone(&case.rules), &case.first_party);
     let state = State {
         case,
@@ -91,7 +94,7 @@ pub fn replay(case: &Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink)
         bytes_done: 0,
         first: None,
         last: None,
-        judge: matches!(wanted, Wanted::Audit),
+        judge: matches!(wanted, Wanted::Audit | Wanted::Findings),
     };
     let mut run = Run { state, sink };
     pipeline::run(&settings, threads, pace, &mut run);
