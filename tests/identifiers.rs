@@ -403,13 +403,15 @@ proptest::proptest! {
 }
 
 #[test]
-fn numbers_of_no_network_and_names_of_no_app_are_not_reported() {
+fn fractions_and_numbers_of_no_network_and_names_of_no_app_are_not_reported() {
     let detector = Detector::new(&Profile::default(), &RuleSet::builtin().expect("the built-in rules are valid"));
     let types = |exchange: &Exchange| -> Vec<String> {
         search(&detector, exchange).0.iter().map(|seen| seen.data_type.as_str().to_owned()).collect()
     };
     assert_eq!(types(&body("[460012345678901]")), ["imsi"]);
     assert_eq!(types(&body("[460999995470047]")), Vec::<String>::new());
+    assert_eq!(types(&body("[861536030196001]")), ["imei"]);
+    assert_eq!(types(&body("[0.861536030196001,861536030196001.5]")), Vec::<String>::new());
     let sent_by = |sender: &str| exchange("/", &[("X-Requested-With", sender)], "", &[], Vec::new());
     assert_eq!(types(&sent_by("com.example.app")), ["package_name"]);
     assert_eq!(types(&sent_by("XMLHttpRequest")), Vec::<String>::new());

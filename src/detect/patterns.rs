@@ -93,5 +93,14 @@ fn alone(text: &[u8], start: usize, end: usize) -> bool {
     };
     let before = start.checked_sub(1).and_then(|at| text.get(at));
     let last = end.checked_sub(1).and_then(|at| text.get(at));
-    !joins(before, text.get(start)) && !joins(last, text.get(end))
+    !joins(before, text.get(start)) && !joins(last, text.get(end)) && !in_fraction(text, start, end)
+}
+
+/// Whether a match is one side of a number with a fraction, such as a measurement with many digits.
+fn in_fraction(text: &[u8], start: usize, end: usize) -> bool {
+    let digit = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_digit);
+    let point = |at: Option<usize>| at.and_then(|at| text.get(at)) == Some(&b'.');
+    let behind = digit(Some(start)) && point(start.checked_sub(1)) && digit(start.checked_sub(2));
+    let before = digit(end.checked_sub(1)) && point(Some(end)) && digit(Some(end + 1));
+    behind || before
 }
