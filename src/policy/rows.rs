@@ -3,7 +3,7 @@
 use super::enumeration;
 use super::lexicon::Cue;
 use super::prose::{cues_in, data_in};
-use super::statement::{Draft, named, words};
+use super::statement::{Draft, all_named, named, words};
 use super::table::{Page, Record, Table};
 use crate::model::{Action, DeclaredData, LocalEdge, Polarity, StatementSource};
 use crate::rules::ROOT;
@@ -12,7 +12,15 @@ use std::ops::Range;
 
 /// The statements of a table.
 pub(super) fn statements(page: &Page<'_>, table: &Table, clause: &str, edges: &mut Vec<LocalEdge>) -> Vec<Draft> {
-    table.records.iter().filter_map(|record| statement(page, record, clause, edges)).collect()
+    table.records.iter().flat_map(|record| row(page, record, clause, edges)).collect()
+}
+
+/// What a row says, once for each party its name stands for.
+fn row(page: &Page<'_>, record: &Record, clause: &str, edges: &mut Vec<LocalEdge>) -> Vec<Draft> {
+    let Some(draft) = statement(page, record, clause, edges) else { return Vec::new() };
+    let name = record.name.clone().map_or("", |range| page.text.raw_str(range).trim());
+    let parties = all_named(page.rules, name);
+    parties.into_iter().map(|recipient| Draft { recipient, ..draft.clone() }).collect()
 }
 
 fn statement(page: &Page<'_>, record: &Record, clause: &str, edges: &mut Vec<LocalEdge>) -> Option<Draft> {

@@ -13,6 +13,8 @@ use std::sync::Arc;
 const WORDS_MAX: usize = 120;
 /// Most data mentions of one statement; what is beyond is left out and told as a defect.
 pub(super) const DATA_MAX: usize = 2000;
+/// Most parties one name of a table stands for.
+const NAMES_MAX: usize = 16;
 
 /// A statement as it is put together; ranges are bytes of the normalised text.
 #[derive(Debug, Clone)]
@@ -102,6 +104,39 @@ pub(super) fn named(rules: &RuleSet, name: &str) -> Recipient {
     }
 }
 
+/// The parties one name stands for: those of 华为推送、小米推送 and of 腾讯SDK(含TBS、Bugly等), else the one named.
+pub(super) fn all_named(rules: &RuleSet, name: &str) -> Vec<Recipient> {
+    let shown = name_without_bracket(name);
+    let bracket = name[shown.len()..].trim().trim_matches(['(', ')', '（', '）']);
+    let listed = ["含", "包括", "包含"].iter().find_map(|word| bracket.strip_prefix(word));
+    let inner = listed.into_iter().flat_map(parts).filter(|part| is_party(rules, part)).map(|part| named(rules, part));
+    let outer = parts(shown);
+    let several = outer.len() > 1 && outer.iter().all(|part| is_party(rules, part) || is_sdk(part));
+    let mut out: Vec<Recipient> =
+        if several { outer.into_iter().map(|part| named(rules, part)).collect() } else { vec![named(rules, name)] };
+    out.extend(inner);
+    let mut seen = FxHashSet::default();
+    out.retain(|recipient| seen.insert(Arc::clone(&recipient.id)));
+    out.truncate(NAMES_MAX);
+    out
+}
+
+fn parts(names: &str) -> Vec<&str> {
+    let parts =
+        names.split(['、', '/', '，', ',', '和', '及', '&', '+']).map(|part| part.trim().trim_end_matches('等'));
+    parts.filter(|part| !part.is_empty()).collect()
+}
+
+fn is_party(rules: &RuleSet, part: &str) -> bool {
+    part.chars().nth(1).is_some() && rules.party_by_alias(part).is_some()
+}
+
+/// Whether a name of its own ends with SDK: not the system of `Android/iOS SDK`.
+fn is_sdk(part: &str) -> bool {
+    let lower = part.to_lowercase();
+    lower.strip_suffix("sdk").is_some_and(|head| !matches!(head.trim(), "" | "ios" | "android"))
+}
+
 /// `Bugly(com.tencent.bugly)` → `Bugly`.
 pub(super) fn name_without_bracket(name: &str) -> &str {
     let cut = name.find(['(', '（']).filter(|at| *at > 0).unwrap_or(name.len());
@@ -134,8 +169,19 @@ pub(super) fn words(raw: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{named, slug};
+    use super::{all_named, named, slug};
     use crate::rules::RuleSet;
+
+    #[test]
+    fn a_name_may_stand_for_several() {
+        let rules = RuleSet::builtin().unwrap();
+        let ids = |name| all_named(&rules, name).iter().map(|party| party.id.to_string()).collect::<Vec<_>>();
+        assert_eq!(ids("华为推送、小米推送SDK"), ["huawei_push", "xiaomi_push"]);
+        assert_eq!(ids("腾讯SDK（含TBS、Bugly等）"), ["tencent", "tencent_x5", "bugly"]);
+        assert_eq!(ids("天气宝SDK/小纸条SDK"), ["天气宝", "小纸条"]);
+        assert_eq!(ids("天气和日历SDK"), ["天气和日历"]);
+        assert_eq!(ids("Bugly(com.tencent.bugly)"), ["bugly"]);
+    }
 
     #[test]
     fn unknown_names_become_parties_of_their_own() {
