@@ -102,6 +102,94 @@ fn sharing_names_the_receiver() {
 }
 
 #[test]
+fn a_denial_does_not_join_the_list_before_it() {
+    assert_eq!(
+        said("我们会向广告合作伙伴提供您的设备型号,但不会提供您的姓名。"),
+        ["third_party share device_model", "third_party !share name"]
+    );
+    assert_eq!(said("我们会收集您的IMEI,不得变更手机号码。"), ["first_party collect imei"]);
+}
+
+#[test]
+fn sharing_after_consent_is_the_exception_of_a_denial() {
+    let text = "我们不会向第三方共享您的个人信息,如您需要我们共享的,我们会征得您的明示同意后共享您的个人信息。";
+    let document = read(text);
+    let lines: Vec<_> = document.statements.iter().map(line).collect();
+    assert_eq!(lines, ["third_party !share personal_information"]);
+    assert!(document.statements[0].condition.as_deref().is_some_and(|condition| condition.contains("同意后共享")));
+    assert_eq!(said("我们如存在共享您的个人信息的情形,会征得您的同意。"), Vec::<String>::new());
+    assert_eq!(
+        said("经您同意后,我们会向第三方共享您的手机号码。"),
+        ["third_party share phone_number"],
+        "without a denial it is a declaration"
+    );
+}
+
+#[test]
+fn a_limit_of_purpose_denies_other_use_only() {
+    let document = read("我们会存储Cookie。我们不会将Cookie用于本政策所述目的之外的任何用途。");
+    let lines: Vec<_> = document.statements.iter().map(line).collect();
+    assert_eq!(lines, ["first_party store cookie", "first_party !use cookie"]);
+    assert!(document.statements[1].condition.as_deref().is_some_and(|condition| condition.contains("之外")));
+}
+
+#[test]
+fn verbs_that_name_functions_share_nothing() {
+    let lines = said("只有剪切板内容属于跳转、分享等指令时才会将其上传至我们的服务器。");
+    assert!(lines.iter().all(|line| !line.contains("third_party")), "{lines:?}");
+    assert_eq!(said("我们会读取您的剪切板,以实现跳转、分享等功能。"), ["first_party collect clipboard"]);
+}
+
+#[test]
+fn a_source_is_not_who_collects() {
+    assert_eq!(said("我们可能从本公司的关联公司获取您的头像。"), ["first_party collect avatar"]);
+    assert_eq!(said("我们会向第三方征信机构提供您的身份证号。"), ["third_party share id_number"]);
+    let document = read("我们会向第三方征信机构提供您的身份证号。");
+    assert_eq!(&*document.statements[0].recipient.name, "征信机构");
+}
+
+#[test]
+fn words_about_the_policy_itself_declare_nothing() {
+    for text in [
+        "只有在您点击同意后,我们才会按照更新后的政策收集、使用您的个人信息。",
+        "我们可能变更收集和使用个人信息的目的、范围。",
+        "如停止运营,我们将停止继续收集您的个人信息。",
+        "我们将通知从我们获得您的个人信息的实体。",
+        "对于额外收集的个人信息的收集和使用,您可以随时收回同意。",
+        "您可以发送邮件至a@a.example申请账户注销。",
+        "尤其是当您主动提供信息或通过操作行为表示同意我们收集您的手机号码时,本政策生效。",
+        "我们会在获取前向您说明昵称的来源。",
+        "我们与其签订协议,要求其按照本政策处理您的手机号码。",
+    ] {
+        assert_eq!(said(text), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn a_browser_is_a_place_before_it_is_data() {
+    assert_eq!(said("我们会在您的浏览器中存储Cookie。"), ["first_party store cookie"]);
+    assert_eq!(
+        said("我们会收集您的IP地址、浏览器和语言设置。"),
+        ["first_party collect ip_address user_agent language"]
+    );
+}
+
+#[test]
+fn an_example_clause_may_name_whose_data_it_is() {
+    let lines = said("我们可能记录相关信息,例如,您使用应用程序的频率、崩溃数据。");
+    assert_eq!(lines, ["first_party collect usage_information crash_log"]);
+}
+
+#[test]
+fn a_row_that_names_several_sdks_speaks_of_each() {
+    let text = "| SDK名称 | 使用目的 | 个人信息 |\n| --- | --- | --- |\n| 华为推送、小米推送SDK | 推送消息 | OAID |\n| Bugly | 崩溃 | 不涉及 |\n";
+    assert_eq!(
+        rows(text),
+        ["huawei_push collect oaid", "xiaomi_push collect oaid", "bugly !collect personal_information"]
+    );
+}
+
+#[test]
 fn lists_reach_over_lines() {
     let text = "一、我们收集的信息\n我们会收集以下信息:\n(1)设备信息:IMEI、MAC地址;\n(2)日志信息:IP地址。\n(3)我们会记录您的昵称。\n二、其他\n您的头像很好看。";
     let lines = said(text);

@@ -44,7 +44,9 @@ pub(super) struct Clause<'p> {
 }
 
 /// Words that open a clause without changing its kind.
-const OPENERS: [&str; 18] = [
+const OPENERS: [&str; 20] = [
+    "尤其是",
+    "特别是",
     "但是",
     "但",
     "并且",
@@ -69,6 +71,10 @@ const USER_MODALS: [&str; 14] =
     ["", "在", "选择", "需要", "正在", "想", "开始", "继续", "可以", "可", "首次", "所", "授权", "在选择"];
 /// What follows a verb whose data went before it: …共享给X, …存储于X.
 const OUTWARD: [&str; 7] = ["给", "至", "到", "于", "在", "与", "以"];
+/// What verbs in front of 等 only name: 分享等功能.
+const NAMED_BY_VERBS: [&str; 6] = ["功能", "服务", "指令", "操作", "场景", "目的"];
+/// Longest words between 从 and the source it marks, in bytes: 从我们的关联公司.
+const SOURCE_GAP_MAX: usize = 36;
 /// Most verbs of one clause that are looked at.
 const PREDICATES_MAX: usize = 64;
 /// Longest way from a subject to its verb, in bytes.
@@ -143,7 +149,11 @@ impl<'p> Clause<'p> {
         let first_data = self.data.clone().next().map_or(usize::MAX, |at| self.mentions.data[at].start);
         let case = body.starts_with('如') && first_data > self.range.start + 9;
         let before = self.norm().trim_end_matches([',', ';', '。']).ends_with('前');
-        before || case || word.is_some_and(|_| !needs_consent || self.has(Cue::Consent))
+        // 我们如存在…: the app in front of the condition.
+        let own = body
+            .strip_prefix("我们")
+            .is_some_and(|rest| ["如存在", "如果", "如需", "若", "一旦"].iter().any(|word| rest.starts_with(word)));
+        own || before || case || word.is_some_and(|_| !needs_consent || self.has(Cue::Consent))
     }
 
     /// Whether it tells why.
@@ -268,6 +278,12 @@ impl<'p> Clause<'p> {
     fn is_attribute(&self, at: usize, verb: &Verb, first: bool) -> bool {
         let cue = &self.cues[at];
         let rest = &self.text.norm[cue.end..self.range.end];
+        // 实现跳转、分享等功能 names functions.
+        let named =
+            rest.strip_prefix('等').is_some_and(|rest| NAMED_BY_VERBS.iter().any(|noun| rest.starts_with(noun)));
+        if named {
+            return true;
+        }
         // 可用于识别您身份的信息 names information by its use.
         let before = &self.text.norm[self.range.start..cue.start];
         if matches!(verb, Verb::Weak(_))
@@ -312,7 +328,8 @@ impl<'p> Clause<'p> {
         const LEAD_MAX: usize = 36;
         let Some(first) = self.data.clone().next().map(|at| self.mentions.data[at].start) else { return false };
         let led = self.is_led();
-        let acted = self.cues.iter().any(|cue| cue.end <= first && self.is_actor(cue));
+        // 你使用应用的频率: whose data it is, where nothing stands between.
+        let acted = self.cues.iter().any(|cue| cue.end <= first && self.is_actor(cue) && cue.end != first);
         led || (first - self.range.start <= LEAD_MAX && !acted)
     }
 
@@ -342,6 +359,16 @@ impl<'p> Clause<'p> {
             .map_or(self.range.end, |cue| cue.start)
     }
 
+    /// Where what is given ends and further means begin: 提供昵称或通过….
+    pub(super) fn end_at_means(&self, from: usize) -> usize {
+        let rest = &self.text.norm[from..self.range.end];
+        ["或通过", "或者通过", "并通过", "及通过"]
+            .iter()
+            .filter_map(|word| rest.find(word))
+            .min()
+            .map_or(self.range.end, |at| from + at)
+    }
+
     /// Whether the object stands before the verb: 将/把/对…, or the verb is passive.
     pub(super) fn moved_object(&self, from: usize, verb: usize) -> bool {
         let before = &self.text.norm[from..verb];
@@ -364,9 +391,33 @@ impl<'p> Clause<'p> {
         })
     }
 
+    /// Whether it denies something, and so is no part of a list before it.
+    pub(super) fn denies(&self) -> bool {
+        let head = ["不会", "不得", "不再", "并不"].iter().any(|word| self.opened().starts_with(word));
+        head || self.predicates().iter().any(|predicate| self.negated(predicate, self.range.start))
+    }
+
     /// Whether the verb is about what the user refuses or switches off.
     pub(super) fn chosen_against(&self, predicate: &Predicate) -> bool {
         self.has_before(Cue::UserChoice, predicate.start)
+    }
+
+    /// Whether a verb waits for consent: 征得您的同意后共享.
+    pub(super) fn consented_before(&self, predicate: &Predicate) -> bool {
+        self.has_before(Cue::Consent, predicate.start)
+    }
+
+    /// A promise to use data for nothing else (不会将Cookie用于其他用途): its verb, and the words of the limit.
+    pub(super) fn purpose_limit(&self) -> Option<(Predicate, &'p str)> {
+        let tail =
+            self.cues.iter().find(|cue| cue.cue == Cue::PurposeTail && self.has_before(Cue::Negator, cue.start))?;
+        let rest = &self.text.norm[tail.end..self.range.end];
+        let other =
+            ["之外", "以外", "其他用途", "其它用途", "其他目的", "其它目的"].iter().any(|word| rest.contains(word));
+        let verb = Verb::Actions(vec![Action::Use]);
+        let limit = self.text.raw_str(tail.start..self.range.end);
+        (other && self.text.norm[tail.start..].starts_with("用于"))
+            .then_some((Predicate { verb, start: tail.start, end: tail.end }, limit))
     }
 
     /// Whether consent is what the verb is about: 获得你的同意.
@@ -438,6 +489,9 @@ impl<'p> Clause<'p> {
 
     /// Whether a name is a source, a means or a goal rather than the one who acts.
     fn is_oblique(&self, start: usize) -> bool {
+        if self.from(start) {
+            return true;
+        }
         let before = &self.text.norm[self.range.start..start];
         let before = before.trim_end_matches(['(', '“', '"']);
         let before = ["该", "其他", "任何", "外部", "上述", "这些", "授权"]
@@ -497,12 +551,28 @@ impl<'p> Clause<'p> {
         if !outside.is_empty() {
             return Some(recipients(prose, &outside));
         }
-        let third = self.cues.iter().find(|cue| cue.cue == Cue::Third && !self.from(cue.start))?;
-        Some(vec![third_party(self.text.raw_str(third.start..third.end))])
+        let third = self.cues.iter().position(|cue| cue.cue == Cue::Third && !self.from(cue.start))?;
+        Some(vec![self.unnamed(third)])
     }
 
-    /// Whether a name is a source: 从第三方.
+    /// Whether a name is a source: 从第三方, 从我们的关联公司.
     fn from(&self, start: usize) -> bool {
-        self.text.norm[self.range.start..start].ends_with('从')
+        let before = &self.text.norm[self.range.start..start];
+        let Some(at) = before.rfind('从') else { return false };
+        let gap = self.range.start + at + '从'.len_utf8()..start;
+        let verb = |cue: &CueMention| matches!(cue.cue, Cue::Verb(_) | Cue::Gives | Cue::UserGives | Cue::WeakVerb(_));
+        gap.len() <= SOURCE_GAP_MAX && !cues_in(self.mentions, &gap).iter().any(verb)
+    }
+
+    /// A third party by the words that say most: the 征信机构 of 第三方征信机构.
+    fn unnamed(&self, at: usize) -> Recipient {
+        let mut cue = &self.cues[at];
+        for next in self.cues[at + 1..].iter().take_while(|next| next.cue == Cue::Third) {
+            if next.start != cue.end || self.text.norm[cue.start..cue.end] != *"第三方" {
+                break;
+            }
+            cue = next;
+        }
+        third_party(self.text.raw_str(cue.start..cue.end))
     }
 }

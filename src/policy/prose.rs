@@ -44,6 +44,8 @@ struct Sentence {
     form: Option<DataForm>,
     /// The user refuses or switches off.
     user_choice: bool,
+    /// Who got data in a clause before.
+    receivers: Vec<Recipient>,
     /// Who acted in the clause before: the app or the user.
     actor: Option<Cue>,
     /// Data of the clauses before, as indices of mentions.
@@ -233,6 +235,7 @@ impl Reader<'_> {
         state.form = state.form.or_else(|| clause.form());
         state.condition = state.condition.take().or_else(|| clause.consent().and_then(words));
         state.user_choice |= clause.has(Cue::UserChoice);
+        self.limit_use(&clause, state);
         let predicates = clause.predicates();
         let listed = clause.is_led() && self.frame.is_open();
         let says = predicates.iter().any(|predicate| self.meaning(&clause, predicate, state).is_some());
@@ -266,8 +269,8 @@ impl Reader<'_> {
             || clause.has(Cue::Negator)
             || clause.has(Cue::Third)
             || clause.has(Cue::LocalOnly);
-        let data: Vec<usize> =
-            clause.data.clone().filter(|at| self.mention(*at).start >= gives.end && !self.is_generic(*at)).collect();
+        let end = clause.end_at_means(gives.end);
+        let data: Vec<usize> = clause.data_in(gives.end..end).filter(|at| !self.is_generic(*at)).collect();
         if !refused && clause.has(Cue::User) && !data.is_empty() {
             self.draft(&[Action::Collect], Polarity::Positive, vec![first_party()], &data, state);
         }
@@ -290,7 +293,7 @@ impl Reader<'_> {
             }
             return;
         }
-        if !clause.goes_on() {
+        if clause.denies() || !clause.goes_on() {
             self.frame = Frame::default();
             return;
         }
@@ -358,6 +361,10 @@ impl Reader<'_> {
             return;
         }
         let polarity = if negative { Polarity::Negative } else { Polarity::Positive };
+        if !negative && self.only_excepts(clause, predicate, &actions, state) {
+            state.exception = state.exception.take().or_else(|| words(clause.raw()));
+            return;
+        }
         let data = self.objects(clause, predicate, &segment, &actions, state);
         if data.is_empty() {
             let lead = !clause.has_consent_after(predicate) && !clause.has(Cue::SameData);
@@ -372,11 +379,36 @@ impl Reader<'_> {
             self.draft(&actions, Polarity::Negative, recipients.clone(), &data, state);
             self.drafts[at..].iter_mut().for_each(|draft| draft.form = Some(DataForm::Plain));
         }
+        if actions.contains(&Action::Share) {
+            state.receivers.clone_from(&recipients);
+        }
         let at = self.drafts.len();
         self.draft(&actions, polarity, recipients, &data, state);
         if let (true, Some(source)) = (negative, clause.source()) {
             // Only taking it from there is denied.
             self.drafts[at..].iter_mut().for_each(|draft| draft.condition = words(source));
+        }
+    }
+
+    /// Whether a verb after a denial of the same only says what consent would change: 我们不会共享…,征得您的同意后共享.
+    fn only_excepts(&self, clause: &Clause<'_>, predicate: &Predicate, actions: &[Action], state: &Sentence) -> bool {
+        let gives = |action: &Action| matches!(action, Action::Share | Action::Transfer | Action::Disclose);
+        let denied = |draft: &Draft| draft.polarity == Polarity::Negative && actions.contains(&draft.action);
+        actions.iter().any(gives)
+            && clause.consented_before(predicate)
+            && self.drafts[state.drafts_from..].iter().any(denied)
+    }
+
+    /// 不会将Cookie用于其他用途: other uses are denied.
+    fn limit_use(&mut self, clause: &Clause<'_>, state: &Sentence) {
+        let Some((predicate, limit)) = clause.purpose_limit() else { return };
+        let segment = clause.range.start..predicate.start;
+        let data = self.objects(clause, &predicate, &segment, &[Action::Use], state);
+        if !data.is_empty() {
+            let at = self.drafts.len();
+            self.draft(&[Action::Use], Polarity::Negative, vec![first_party()], &data, state);
+            self.drafts[at..].iter_mut().for_each(|draft| draft.condition = words(limit));
+            self.frame = Frame::default();
         }
     }
 
@@ -424,6 +456,9 @@ impl Reader<'_> {
                     let by_user = clause.user_acts(predicate)
                         || clause.to_us(predicate)
                         || (clause.first_actor().is_none() && state.actor == Some(Cue::User));
+                    if !by_user && !state.receivers.is_empty() {
+                        return Some((vec![Action::Share], state.receivers.clone()));
+                    }
                     by_user.then(|| (vec![Action::Collect], vec![first_party()]))
                 }
             },
