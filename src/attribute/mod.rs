@@ -68,9 +68,11 @@ pub fn registrable_domain(host: &str) -> &str {
     psl::domain_str(host).unwrap_or(host)
 }
 
-/// A host as compared: without port, brackets, `*.` and final dot, in ASCII lower case.
+/// A host as compared: without the rest of a URL, port, brackets, `*.` and final dot, in ASCII lower case.
 fn clean(host: &str) -> String {
     let host = host.trim();
+    let host = host.split_once("://").map_or(host, |(_, rest)| rest);
+    let host = host.split_once('/').map_or(host, |(name, _)| name);
     let host = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or(rest),
         None => match host.split_once(':') {
@@ -95,6 +97,13 @@ mod tests {
         let rules = RuleSet::builtin().unwrap_or_else(|errors| panic!("{errors:?}"));
         let first_party: Vec<String> = first_party.iter().map(|domain| (*domain).to_owned()).collect();
         Attributor::new(Arc::new(rules), &first_party)
+    }
+
+    #[test]
+    fn a_domain_may_be_given_as_an_address_of_the_web() {
+        for domain in ["https://Example.com/", "http://example.com:8080/path", "example.com/", "*.example.com"] {
+            assert!(attributor(&[domain]).is_first_party("api.example.com"), "{domain}");
+        }
     }
 
     #[test]

@@ -95,7 +95,11 @@ pub fn load_case(paths: &Paths<'_>) -> Result<Case, LoadError> {
     for path in paths.policies {
         policies.push(load_policy(path, paths.policy_version, &rules)?);
     }
-    let first_party = paths.first_party.iter().chain(&profile.first_party).cloned().collect();
+    let first_party: Vec<String> = paths.first_party.iter().chain(&profile.first_party).cloned().collect();
+    // It would take the app's own servers for strangers.
+    for domain in first_party.iter().filter(|domain| domain.contains([',', ';', ' ', '、'])) {
+        warnings.push(format!("first party \"{domain}\": not a domain; several are given as words of their own"));
+    }
     Ok(Case {
         sources: paths.inputs.iter().map(|input| Source::Input(Input::from_arg(input))).collect(),
         rules: Arc::new(rules),
