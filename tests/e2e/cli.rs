@@ -321,8 +321,8 @@ fn an_input_may_stand_before_or_after_first_party_domains() {
     assert!(party(&["replay", &capture, "--first-party", "a.example", "lvtu.example"]));
     assert!(party(&["replay", "--first-party", "a.example", "lvtu.example", &capture]));
     assert!(!party(&["replay", "--first-party", "a.example", &capture]));
-    let output = divulge(&["replay", &capture, "--first-party", "a.example,lvtu.example"]);
-    assert_one_line(&output, &["a.example,lvtu.example", "not a domain"]);
+    let output = divulge(&["replay", &capture, "--first-party", "a.example;lvtu.example"]);
+    assert_one_line(&output, &["a.example;lvtu.example", "not a domain"]);
     let output = divulge(&["replay", "--first-party", "a.example"]);
     assert_eq!(status(&output), 2);
     assert_one_line(&output, &["no INPUT given"]);
