@@ -111,6 +111,52 @@ fn a_denial_does_not_join_the_list_before_it() {
 }
 
 #[test]
+fn what_a_list_leaves_out_is_not_in_it() {
+    assert_eq!(
+        said("我们会收集设备信息(不包括IMEI、MAC地址)和昵称。"),
+        ["first_party collect device_information nickname"]
+    );
+    assert_eq!(said("我们会收集除IMEI以外的设备型号。"), ["first_party collect device_model"]);
+    assert_eq!(
+        said("我们会收集以下信息:\n(1)网络类型;\n(2)不包括您的短信内容。"),
+        ["first_party collect network_type"]
+    );
+}
+
+#[test]
+fn joined_verbs_are_told_apart_by_who_gets_the_data() {
+    assert_eq!(
+        said("我们不会收集、存储、共享您的通讯录。"),
+        ["first_party !collect contacts", "first_party !store contacts", "third_party !share contacts"]
+    );
+    assert_eq!(
+        said("我们不收集、不存储您的指纹。"),
+        ["first_party !collect fingerprint", "first_party !store fingerprint"]
+    );
+    assert_eq!(
+        said("您的人脸信息仅在本地处理,不会上传至服务器。"),
+        ["first_party !collect face"],
+        "what was just said is not uploaded"
+    );
+    assert_eq!(said("我们确保未收集无关的个人信息。"), Vec::<String>::new());
+}
+
+#[test]
+fn one_form_is_not_the_form_of_all() {
+    let document = read("您需要向我们提供手机号码,我们仅收集加密后的身份证号。");
+    let forms: Vec<_> =
+        document.statements.iter().map(|s| (s.data[0].data_type.as_str(), s.polarity, s.form)).collect();
+    assert_eq!(
+        forms,
+        [
+            ("phone_number", Polarity::Positive, None),
+            ("id_number", Polarity::Negative, Some(DataForm::Plain)),
+            ("id_number", Polarity::Positive, Some(DataForm::Encrypted)),
+        ]
+    );
+}
+
+#[test]
 fn sharing_after_consent_is_the_exception_of_a_denial() {
     let text = "我们不会向第三方共享您的个人信息,如您需要我们共享的,我们会征得您的明示同意后共享您的个人信息。";
     let document = read(text);

@@ -2,33 +2,13 @@
 //! who acts, who receives, is it denied.
 
 use super::lexicon::{Cue, Lexicon};
+use super::predicate::{Predicate, Verb};
 use super::prose::{Prose, cues_in, data_in, parties_in, recipients};
 use super::statement::third_party;
 use super::text::Text;
 use super::vocabulary::{CueMention, Mentions, PartyMention};
 use crate::model::{Action, DataForm, Recipient};
 use std::ops::Range;
-
-/// What a verb stands for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Verb {
-    /// 收集, or several joined: 共享、转让、披露.
-    Actions(Vec<Action>),
-    /// 访问, 了解.
-    Weak(Action),
-    /// 填写, 上传.
-    UserGives,
-    /// 提供, 发送.
-    Gives,
-}
-
-/// A verb, or several joined ones, of a clause.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Predicate {
-    pub(super) verb: Verb,
-    pub(super) start: usize,
-    pub(super) end: usize,
-}
 
 /// A clause with what it mentions.
 #[derive(Clone)]
@@ -252,7 +232,21 @@ impl<'p> Clause<'p> {
                 let between = &self.text.norm[last.end..cue.start];
                 let joined = matches!(
                     between,
-                    "" | "、" | "和" | "并" | "或" | "及" | "与" | "以及" | "或者" | "/" | "和/或" | " and " | " or "
+                    "" | "、"
+                        | "、不"
+                        | "也不"
+                        | "或不"
+                        | "和"
+                        | "并"
+                        | "或"
+                        | "及"
+                        | "与"
+                        | "以及"
+                        | "或者"
+                        | "/"
+                        | "和/或"
+                        | " and "
+                        | " or "
                 );
                 if let (true, Verb::Actions(actions), Verb::Actions(more)) = (joined, &mut last.verb, &verb) {
                     for action in more {
@@ -393,7 +387,9 @@ impl<'p> Clause<'p> {
 
     /// Whether it denies something, and so is no part of a list before it.
     pub(super) fn denies(&self) -> bool {
-        let head = ["不会", "不得", "不再", "并不"].iter().any(|word| self.opened().starts_with(word));
+        let head = ["不会", "不得", "不再", "并不", "不包括", "不包含", "不含"]
+            .iter()
+            .any(|word| self.opened().starts_with(word));
         head || self.predicates().iter().any(|predicate| self.negated(predicate, self.range.start))
     }
 

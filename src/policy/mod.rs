@@ -12,6 +12,7 @@ mod hand;
 mod json;
 mod layout;
 mod lexicon;
+mod predicate;
 mod prose;
 mod read;
 mod rows;

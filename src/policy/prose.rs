@@ -2,10 +2,11 @@
 //! statement itself, its verbs what is done, the words before them who does it, and the data after (or before, with
 //! 将/把/对) what it is done to. A clause without a verb goes on with the list before it.
 
-use super::clause::{Clause, Predicate, Verb};
+use super::clause::Clause;
 use super::enumeration;
 use super::layout::{Block, BlockKind};
 use super::lexicon::{Cue, Lexicon, Topic};
+use super::predicate::{Predicate, Verb};
 use super::sentence::{Frame, LeadIn, clauses, sentences};
 use super::statement::{Draft, first_party, named, third_party, words};
 use super::text::Text;
@@ -232,7 +233,9 @@ impl Reader<'_> {
                 None => return,
             }
         }
-        state.form = state.form.or_else(|| clause.form());
+        if !clause.has(Cue::OnlyForm) {
+            state.form = state.form.or_else(|| clause.form());
+        }
         state.condition = state.condition.take().or_else(|| clause.consent().and_then(words));
         state.user_choice |= clause.has(Cue::UserChoice);
         self.limit_use(&clause, state);
@@ -351,6 +354,12 @@ impl Reader<'_> {
     }
 
     fn predicate(&mut self, clause: &Clause<'_>, predicate: &Predicate, segment: Range<usize>, state: &mut Sentence) {
+        if let Some(parts) = predicate.parts() {
+            for part in parts {
+                self.predicate(clause, &part, segment.clone(), state);
+            }
+            return;
+        }
         let Some((actions, recipients)) = self.meaning(clause, predicate, state) else {
             return;
         };
@@ -384,6 +393,10 @@ impl Reader<'_> {
         }
         let at = self.drafts.len();
         self.draft(&actions, polarity, recipients, &data, state);
+        if clause.has(Cue::OnlyForm) {
+            let form = state.form.or_else(|| clause.form());
+            self.drafts[at..].iter_mut().for_each(|draft| draft.form = form);
+        }
         if let (true, Some(source)) = (negative, clause.source()) {
             // Only taking it from there is denied.
             self.drafts[at..].iter_mut().for_each(|draft| draft.condition = words(source));
@@ -432,8 +445,12 @@ impl Reader<'_> {
             }
             Verb::Actions(actions) if actions.contains(&Action::Store) => {
                 let third = clause.stored_with_third(predicate);
-                let recipients = if third { vec![third_party("第三方")] } else { own() };
-                (!clause.user_acts(predicate)).then(|| (vec![Action::Store], recipients))
+                let (actions, recipients) = if third {
+                    (vec![Action::Store], vec![third_party("第三方")])
+                } else {
+                    (actions.clone(), own())
+                };
+                (!clause.user_acts(predicate)).then_some((actions, recipients))
             }
             Verb::Actions(actions) => {
                 if clause.user_acts(predicate) {
@@ -492,7 +509,8 @@ impl Reader<'_> {
         if !before.is_empty() && gone && (outward || matches!(predicate.verb, Verb::UserGives)) {
             return before;
         }
-        if same || (outward && gone && !clause.has_consent_after(predicate)) {
+        let kept_back = predicate.verb == Verb::UserGives && gone && clause.negated(predicate, segment.start);
+        if same || kept_back || (outward && gone && !clause.has_consent_after(predicate)) {
             let topic = if state.topic.is_empty() && same { &self.last_topic } else { &state.topic };
             return topic[topic.len().saturating_sub(TOPIC_MAX)..].to_vec();
         }

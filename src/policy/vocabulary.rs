@@ -70,6 +70,8 @@ pub(super) struct Mentions {
 
 /// Characters before a context word within which its partner must stand.
 const CONTEXT_WINDOW: usize = 24;
+/// Characters around a mention within which words leave it out.
+const EXCLUSION_WINDOW: usize = 40;
 
 impl<'r> Vocabulary<'r> {
     /// Compiles the words of the rules and the lexicon.
@@ -165,7 +167,7 @@ impl<'r> Vocabulary<'r> {
                 continue;
             }
             taken = range.end;
-            if let Some(types) = types {
+            if let Some(types) = types.filter(|_| !excluded(norm, &range)) {
                 mentions.push(Mention { start: range.start, end: range.end, types });
             }
         }
@@ -245,6 +247,20 @@ impl<'r> Vocabulary<'r> {
             .filter(|m| m.cue != Cue::Nothing)
             .collect()
     }
+}
+
+/// Whether words leave a mention out: (不包括IMEI), 除IMEI以外.
+fn excluded(norm: &str, range: &Range<usize>) -> bool {
+    const PARTS: [char; 8] = ['。', '\n', ',', ';', ':', '(', ')', '?'];
+    let from = norm[..range.start].char_indices().rev().take(EXCLUSION_WINDOW).last().map_or(range.start, |(at, _)| at);
+    let before = norm[from..range.start].rsplit(PARTS).next().unwrap_or_default();
+    let left_out =
+        !before.contains("并不包括") && ["不包括", "不包含", "不含"].iter().any(|word| before.contains(word));
+    let Some(except) = before.rfind('除') else { return left_out };
+    let rest = norm[range.end..].char_indices().nth(EXCLUSION_WINDOW).map_or(norm.len(), |(at, _)| range.end + at);
+    let after = norm[range.end..rest].split(PARTS).next().unwrap_or_default();
+    let word = before[except..].starts_with("除了") || before[..except].ends_with(['删', '清', '解', '移', '去', '消']);
+    left_out || !word && ["外的", "以外的", "之外的"].iter().any(|word| after.starts_with(word))
 }
 
 fn types_of(rules: &RuleSet, ids: &[String]) -> Arc<[DataType]> {
