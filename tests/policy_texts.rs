@@ -142,6 +142,15 @@ fn joined_verbs_are_told_apart_by_who_gets_the_data() {
 }
 
 #[test]
+fn a_second_verb_shares_the_object_and_denial_of_the_first() {
+    assert_eq!(
+        said("我们不会将您的通讯录上传至服务器或分享给第三方。"),
+        ["first_party !collect contacts", "third_party !share contacts"]
+    );
+    assert_eq!(said("我们禁止SDK收集您的IMSI。"), ["first_party !collect imsi"]);
+}
+
+#[test]
 fn one_form_is_not_the_form_of_all() {
     let document = read("您需要向我们提供手机号码,我们仅收集加密后的身份证号。");
     let forms: Vec<_> =

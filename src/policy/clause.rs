@@ -376,6 +376,13 @@ impl<'p> Clause<'p> {
         marked || before.ends_with("被") || before.ends_with("会被") || before.ends_with("将被")
     }
 
+    /// Whether a verb goes on with what the one before is about: …上传至服务器或分享给第三方.
+    pub(super) fn is_alternative(&self, predicate: &Predicate, from: usize) -> bool {
+        let between = &self.text.norm[from..predicate.start];
+        ["或", "或者", "或是", "、"].iter().any(|word| between.ends_with(word))
+            && self.data_in(from..predicate.start).is_empty()
+    }
+
     /// Whether a verb is denied: a negator before it, not behind another verb's data.
     pub(super) fn negated(&self, predicate: &Predicate, from: usize) -> bool {
         let near = self.cues.iter().rev().find(|cue| cue.cue == Cue::Negator && cue.end <= predicate.start);

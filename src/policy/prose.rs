@@ -45,6 +45,8 @@ struct Sentence {
     form: Option<DataForm>,
     /// The user refuses or switches off.
     user_choice: bool,
+    /// Data put before the verb of this clause (将X上传), and whether that verb was denied.
+    moved: Option<(Vec<usize>, bool)>,
     /// Who got data in a clause before.
     receivers: Vec<Recipient>,
     /// Who acted in the clause before: the app or the user.
@@ -239,6 +241,7 @@ impl Reader<'_> {
         state.condition = state.condition.take().or_else(|| clause.consent().and_then(words));
         state.user_choice |= clause.has(Cue::UserChoice);
         self.limit_use(&clause, state);
+        state.moved = None;
         let predicates = clause.predicates();
         let listed = clause.is_led() && self.frame.is_open();
         let says = predicates.iter().any(|predicate| self.meaning(&clause, predicate, state).is_some());
@@ -363,7 +366,9 @@ impl Reader<'_> {
         let Some((actions, recipients)) = self.meaning(clause, predicate, state) else {
             return;
         };
-        let negative = clause.negated(predicate, segment.start);
+        let carried = state.moved.take().filter(|_| clause.is_alternative(predicate, segment.start));
+        let negative =
+            clause.negated(predicate, segment.start) || carried.as_ref().is_some_and(|(_, negative)| *negative);
         let user_gives = matches!(predicate.verb, Verb::UserGives | Verb::Gives) && clause.user_acts(predicate);
         if negative && (state.user_choice || user_gives || actions == [Action::Use]) || clause.chosen_against(predicate)
         {
@@ -374,7 +379,13 @@ impl Reader<'_> {
             state.exception = state.exception.take().or_else(|| words(clause.raw()));
             return;
         }
-        let data = self.objects(clause, predicate, &segment, &actions, state);
+        let mut data = self.objects(clause, predicate, &segment, &actions, state);
+        if let Some((before, _)) = carried.filter(|_| data.is_empty() && clause.ends_outward(predicate)) {
+            data = before;
+        }
+        if clause.moved_object(segment.start, predicate.start) {
+            state.moved = Some((data.clone(), negative));
+        }
         if data.is_empty() {
             let lead = !clause.has_consent_after(predicate) && !clause.has(Cue::SameData);
             if lead && polarity == Polarity::Positive && actions.contains(&Action::Collect) {
