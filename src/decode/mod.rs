@@ -26,7 +26,7 @@ use walker::Walker;
 /// Most steps undone on the way to one value.
 pub const DEPTH_MAX: usize = 8;
 /// Most bytes all decodings of one side of an exchange may produce.
-pub const DECODED_MAX: usize = 64 << 20;
+pub const DECODED_MAX: usize = 32 << 20;
 /// Decompression may always produce this much …
 pub const INFLATED_FREE: usize = 4 << 20;
 /// … and beyond it at most this many bytes for each byte of input.

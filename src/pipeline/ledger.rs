@@ -5,7 +5,7 @@ use super::event::{Event, FlowSummary};
 use crate::attribute::Attributor;
 use crate::model::{
     Confidence, Coverage, DataFlow, DataType, HostSummary, Mark, MarkKind, NameKind, Observation, OpaqueReason, Party,
-    Role, Side, Timestamp, Weird, WeirdCount,
+    Role, Timestamp, Weird, WeirdCount,
 };
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
@@ -18,6 +18,9 @@ pub const NAMES_MAX: usize = 262_144;
 pub const HOSTS_MAX: usize = 100_000;
 /// Most data flows kept apart; more means that the parties are made up.
 pub const DATA_FLOWS_MAX: usize = 200_000;
+
+/// Data flows beyond which one observation of each is evidence enough.
+const FLOWS_WELL_PROVED: usize = 10_000;
 
 /// What the app sends before the user agreed, going by the tester's marks.
 #[derive(Debug, Clone, Copy)]
@@ -221,10 +224,7 @@ impl Ledger {
         for seen in observations {
             seen.host = Arc::clone(&host);
             seen.party = Some(Arc::clone(&party));
-            // What a server sends to the phone is no flow of data to that server.
-            if seen.location.side == Side::Request {
-                self.observation(seen, &host, &party);
-            }
+            self.observation(seen, &host, &party);
         }
     }
 
@@ -235,6 +235,7 @@ impl Ledger {
             return;
         }
         let before_consent = self.consent.missing_at(seen.ts);
+        let most = if self.data_flows.len() > FLOWS_WELL_PROVED { 1 } else { DataFlow::EVIDENCE_MAX };
         let flow = self.data_flows.entry(key).or_insert_with(|| DataFlow {
             data_type: seen.data_type.clone(),
             party: Arc::clone(party),
@@ -255,7 +256,7 @@ impl Ledger {
         let news = (seen.cleartext && !flow.cleartext) || (before_consent && !flow.before_consent);
         flow.cleartext |= seen.cleartext;
         flow.before_consent |= before_consent;
-        keep_evidence(&mut flow.evidence, seen, news);
+        keep_evidence(&mut flow.evidence, most, seen, news);
     }
 
     fn flow(&mut self, flow: &FlowSummary) {
@@ -302,9 +303,9 @@ impl Ledger {
     }
 }
 
-/// Keeps the surest observations, and those that first show something new of the flow.
-fn keep_evidence(evidence: &mut Vec<Observation>, seen: &Observation, news: bool) {
-    if evidence.len() < DataFlow::EVIDENCE_MAX {
+/// Keeps the surest observations, at most `most`, and those that first show something new of the flow.
+fn keep_evidence(evidence: &mut Vec<Observation>, most: usize, seen: &Observation, news: bool) {
+    if evidence.len() < most {
         evidence.push(seen.clone());
         return;
     }

@@ -1,4 +1,5 @@
-//! Exchange → observations: decoding and detection put together.
+//! Exchange → observations: decoding and detection put together. Only requests are searched: what a server sends to the
+//! phone is no data flow to that server.
 
 use crate::decode;
 use crate::detect::{Detector, Origin, Scan};
@@ -16,9 +17,7 @@ impl Observer {
 
     pub(super) fn observe(&mut self, exchange: &Exchange, weirds: &mut Vec<Weird>) -> Vec<Observation> {
         let scan = &mut self.scan;
-        for side in [Side::Request, Side::Response] {
-            decode::fields(exchange, side, &mut |field| scan.field(field), weirds);
-        }
+        decode::fields(exchange, Side::Request, &mut |field| scan.field(field), weirds);
         scan.finish(&Origin::of(exchange), weirds)
     }
 }

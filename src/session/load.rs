@@ -139,6 +139,12 @@ pub fn rule_files(folder: &Path) -> Result<Vec<RuleFile>, LoadError> {
             found.push(path.to_path_buf());
         }
     })?;
+    if found.is_empty() {
+        return Err(LoadError::Wrong(format!(
+            "{}: holds no rules, expected files that end in .toml",
+            folder.display()
+        )));
+    }
     found.sort();
     let text = |path: PathBuf| {
         let relative = path.strip_prefix(folder).unwrap_or(&path);

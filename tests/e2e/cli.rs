@@ -311,6 +311,34 @@ fn several_inputs_are_one_run() {
 }
 
 #[test]
+fn what_a_server_sends_is_no_data_flow_to_it() {
+    let folder = Folder::new();
+    let json = format!(r#"{{"imei":"{}"}}"#, demo::IMEI);
+    let told = Turn { request: get("api.lvtu.example", "/who", &[]), response: ok(&json) };
+    let sent =
+        Turn { request: post("api.lvtu.example", "/me", "application/json", &[], json.as_bytes()), response: ok("{}") };
+    for (turn, expected) in [(told, 0), (sent, 1)] {
+        let packets = clear_text(address("10.0.0.2:40000"), address("203.0.113.9:80"), None, AT, &[turn]);
+        let capture = folder.file("a.pcap", &raw(&packets));
+        let profile = shipped("device.toml");
+        let args = ["replay", &capture, "--profile", &profile, "--emit", "observations", "--format", "ndjson"];
+        assert_eq!(ndjson(&divulge(&args)).len(), expected);
+    }
+}
+
+#[test]
+fn a_folder_without_rules_is_refused() {
+    let folder = Folder::new();
+    let path = folder.file("note.txt", b"no rules here");
+    let folder = Path::new(&path).parent().expect("a folder").display().to_string();
+    for args in [vec!["rules", "check", &folder], vec!["replay", "-", "--rules", &folder]] {
+        let output = divulge(&args);
+        assert_eq!(status(&output), 2);
+        assert_one_line(&output, &["holds no rules"]);
+    }
+}
+
+#[test]
 fn an_input_may_stand_before_or_after_first_party_domains() {
     let capture = shipped("traffic.pcapng");
     let party = |args: &[&str]| {
