@@ -167,10 +167,10 @@ fn one_form_is_not_the_form_of_all() {
 
 #[test]
 fn sharing_after_consent_is_the_exception_of_a_denial() {
-    let text = "我们不会向第三方共享您的个人信息,如您需要我们共享的,我们会征得您的明示同意后共享您的个人信息。";
+    let text = "我们不会向第三方共享您的手机号码,确有需要时我们会在征得您的同意后共享手机号码。";
     let document = read(text);
     let lines: Vec<_> = document.statements.iter().map(line).collect();
-    assert_eq!(lines, ["third_party !share personal_information"]);
+    assert_eq!(lines, ["third_party !share phone_number"]);
     assert!(document.statements[0].condition.as_deref().is_some_and(|condition| condition.contains("同意后共享")));
     assert_eq!(said("我们如存在共享您的个人信息的情形,会征得您的同意。"), Vec::<String>::new());
     assert_eq!(
@@ -182,15 +182,15 @@ fn sharing_after_consent_is_the_exception_of_a_denial() {
 
 #[test]
 fn a_limit_of_purpose_denies_other_use_only() {
-    let document = read("我们会存储Cookie。我们不会将Cookie用于本政策所述目的之外的任何用途。");
+    let document = read("我们会存储Cookie,但不会把Cookie用于登录以外的事。");
     let lines: Vec<_> = document.statements.iter().map(line).collect();
     assert_eq!(lines, ["first_party store cookie", "first_party !use cookie"]);
-    assert!(document.statements[1].condition.as_deref().is_some_and(|condition| condition.contains("之外")));
+    assert!(document.statements[1].condition.as_deref().is_some_and(|condition| condition.contains("以外")));
 }
 
 #[test]
 fn verbs_that_name_functions_share_nothing() {
-    let lines = said("只有剪切板内容属于跳转、分享等指令时才会将其上传至我们的服务器。");
+    let lines = said("剪切板里有口令、分享等指令时,我们才会将其传给后台。");
     assert!(lines.iter().all(|line| !line.contains("third_party")), "{lines:?}");
     assert_eq!(said("我们会读取您的剪切板,以实现跳转、分享等功能。"), ["first_party collect clipboard"]);
 }
@@ -208,9 +208,9 @@ fn words_about_the_policy_itself_declare_nothing() {
     for text in [
         "只有在您点击同意后,我们才会按照更新后的政策收集、使用您的个人信息。",
         "我们可能变更收集和使用个人信息的目的、范围。",
-        "如停止运营,我们将停止继续收集您的个人信息。",
-        "我们将通知从我们获得您的个人信息的实体。",
-        "对于额外收集的个人信息的收集和使用,您可以随时收回同意。",
+        "小纸条下线后,我们将停止继续收集您的个人信息。",
+        "我们会转告从我们获得您的手机号码的商家。",
+        "小纸条额外收集的个人信息,您可以收回授权。",
         "您可以发送邮件至a@a.example申请账户注销。",
         "尤其是当您主动提供信息或通过操作行为表示同意我们收集您的手机号码时,本政策生效。",
         "我们会在获取前向您说明昵称的来源。",
