@@ -257,7 +257,10 @@ impl Capture {
             match self.format.step(have, self.offset) {
                 Ok(Step::Skip { len }) => {
                     self.advance(len);
-                    return Ok(());
+                    // Nothing is passed over yet where only the kind of the file was found out.
+                    if len > 0 {
+                        return Ok(());
+                    }
                 }
                 Ok(Step::Need(_)) => {
                     if self.fill()? == 0 {

@@ -182,6 +182,9 @@ fn what_is_no_capture_is_refused_in_one_line() {
         ("short.pcap", &[0xd4, 0xc3, 0xb2][..]),
         ("text.pcap", b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"),
         ("noise.pcap", &noise),
+        // The type of a section header, and then no byte-order mark.
+        ("noise.pcapng", &[&[0x0a, 0x0d, 0x0d, 0x0a][..], &noise].concat()),
+        ("short.pcapng", &[0x0a, 0x0d, 0x0d, 0x0a, 28, 0, 0, 0, 0x4d, 0x3c, 0x2b, 0x1a][..]),
     ] {
         let output = divulge(&["replay", &folder.file(name, bytes)]);
         assert_eq!(status(&output), 2, "{name}");
