@@ -18,8 +18,6 @@ pub enum Wanted {
     Audit,
     /// The same, but hand on only what was found.
     Findings,
-    /// Look for nothing; hand them on.
-    Exchanges,
     /// Look for nothing; render them where they are found.
     Rendered(Renderer),
 }
@@ -68,13 +66,13 @@ pub fn replay(case: &Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink)
     }
     let detector = match wanted {
         Wanted::Audit | Wanted::Findings => Some(Arc::new(Detector::new(&case.profile, &case.rules))),
-        Wanted::Exchanges | Wanted::Rendered(_) => None,
+        Wanted::Rendered(_) => None,
     };
     if let Some(detector) = &detector {
         warnings.extend(detector.warnings().iter().cloned());
     }
     let exchanges = match wanted {
-        Wanted::Audit | Wanted::Exchanges => Exchanges::Kept,
+        Wanted::Audit => Exchanges::Kept,
         Wanted::Findings => Exchanges::Dropped,
         Wanted::Rendered(renderer) => Exchanges::Rendered(Arc::clone(renderer)),
     };
