@@ -7,6 +7,7 @@ use super::connection::{LateKeys, Shared, Stack};
 use super::event::{Event, FlowSummary};
 use super::intake::{Item, ItemKind, PacketItem, TcpItem};
 use super::observe::Observer;
+use super::tls_layer::NO_LONGER_HELD;
 use super::udp::UdpFlow;
 use crate::flow::{Delivery, Segment, TcpStream};
 use crate::model::{Direction, FlowId, Layer, OpaqueReason, StreamChunk, Timestamp, TlsInfo, TransportProtocol, Weird};
@@ -218,8 +219,7 @@ impl FlowState {
         if let Content::Tcp(tcp) = &mut self.content
             && tcp.stack.is_waiting()
         {
-            let reason = "closed session is no longer kept for keys that may come";
-            out.weird(Weird { layer: Layer::Tls, flow: Some(self.shared.flow), reason });
+            out.weird(Weird { layer: Layer::Tls, flow: Some(self.shared.flow), reason: NO_LONGER_HELD });
             tcp.stack.stop_waiting(out);
         }
     }

@@ -4,12 +4,15 @@
 use super::collected::Collected;
 use super::connection::{LateKeys, Probing, Shared, Stack};
 use crate::http::HeldChunk;
-use crate::model::{Direction, FlowId, OpaqueReason, StreamChunk, Timestamp, TlsInfo, Weird};
+use crate::model::{Direction, FlowId, Layer, OpaqueReason, StreamChunk, Timestamp, TlsInfo, Weird};
 use crate::tls::{self, TlsSession};
 use std::sync::Arc;
 
 /// Most ciphertext of one session kept for keys that may come later.
 pub const TLS_HELD_MAX: usize = 256 << 10;
+
+/// Said where a cap ends the waiting.
+pub(super) const NO_LONGER_HELD: &str = "closed session is no longer kept for keys that may come";
 
 pub(super) struct TlsLayer {
     session: TlsSession,
@@ -60,6 +63,7 @@ impl TlsLayer {
             // It opens: from here on nothing is to be waited for.
             self.give_up_waiting(out);
         } else if self.held.as_ref().is_some_and(|held| held.bytes > TLS_HELD_MAX) {
+            out.weird(Weird { layer: Layer::Tls, flow: Some(shared.flow), reason: NO_LONGER_HELD });
             self.give_up_waiting(out);
         }
     }
