@@ -30,7 +30,7 @@ impl<'w> Emitter<'w> {
             Emit::Observations | Emit::Findings => Wanted::Findings,
             Emit::Exchanges | Emit::Sni | Emit::Dns if judge => Wanted::Audit,
             Emit::Exchanges => Wanted::Rendered(renderer(format)),
-            Emit::Sni | Emit::Dns => Wanted::Rendered(Arc::new(|_, _| {})),
+            Emit::Sni | Emit::Dns => Wanted::Names,
         }
     }
 

@@ -5,7 +5,7 @@ use crate::capture::Input;
 use crate::model::{KeySource, PolicyUsed, Profile};
 use crate::policy;
 use crate::rules::{RuleError, RuleFile, RuleSet, parse_marks, parse_profile};
-use crate::tls::KeyLog;
+use crate::tls::{KeyLog, KeyLogProblem};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -168,6 +168,16 @@ fn walk(folder: &Path, depth: usize, found: &mut dyn FnMut(&Path)) -> Result<(),
     Ok(())
 }
 
+/// Adds what is wrong in a key log to the warnings, the first few lines one by one.
+pub(super) fn tell_key_problems(problems: &[KeyLogProblem], file: &str, warnings: &mut Vec<String>) {
+    for problem in problems.iter().take(KEY_PROBLEMS_TOLD) {
+        warnings.push(format!("{file}: line {}: {}", problem.line, problem.message));
+    }
+    if problems.len() > KEY_PROBLEMS_TOLD {
+        warnings.push(format!("{file}: {} more lines like these", problems.len() - KEY_PROBLEMS_TOLD));
+    }
+}
+
 fn load_keys(paths: &[PathBuf], warnings: &mut Vec<String>) -> Result<KeyLog, LoadError> {
     let mut keys = KeyLog::new();
     let mut files = Vec::new();
@@ -184,12 +194,7 @@ fn load_keys(paths: &[PathBuf], warnings: &mut Vec<String>) -> Result<KeyLog, Lo
         let text = fs::read(&path).map_err(|source| LoadError::Io { file: file.clone(), source })?;
         let before = keys.sessions();
         let problems = keys.add_text(KeySource::Keylog, &text);
-        for problem in problems.iter().take(KEY_PROBLEMS_TOLD) {
-            warnings.push(format!("{file}: line {}: {}", problem.line, problem.message));
-        }
-        if problems.len() > KEY_PROBLEMS_TOLD {
-            warnings.push(format!("{file}: {} more lines like these", problems.len() - KEY_PROBLEMS_TOLD));
-        }
+        tell_key_problems(&problems, &file, warnings);
         if keys.sessions() == before && problems.is_empty() {
             warnings.push(format!("{file}: holds no TLS secrets that were not known, expected lines of RFC 9850"));
         }

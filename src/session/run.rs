@@ -1,6 +1,7 @@
 //! Feeds the sources of a case through the pipeline and makes the report.
 
 use super::case::{Case, Source};
+use super::load::tell_key_problems;
 use crate::attribute::Attributor;
 use crate::audit;
 use crate::capture::{Capture, CaptureError};
@@ -20,6 +21,8 @@ pub enum Wanted {
     Findings,
     /// Look for nothing; render them where they are found.
     Rendered(Renderer),
+    /// Look for nothing and drop them: only names are wanted.
+    Names,
 }
 
 /// Sees a run as it goes.
@@ -56,24 +59,24 @@ pub fn replay(case: &Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink)
             Err(error) => failures.push(error),
         }
     }
-    // Key logs may stand behind the packets they open, so mapped captures are looked through for them first.
+    // Key logs may stand behind the packets they open, so captures that are at hand are looked through for them first.
     let mut keys = case.keys.clone();
     for capture in &mut captures {
         for text in capture.secrets() {
             let problems = keys.add_text(KeySource::Dsb, &text);
-            tell_problems(&problems, capture.name(), &mut warnings);
+            tell_key_problems(&problems, &inside(capture.name()), &mut warnings);
         }
     }
     let detector = match wanted {
         Wanted::Audit | Wanted::Findings => Some(Arc::new(Detector::new(&case.profile, &case.rules))),
-        Wanted::Rendered(_) => None,
+        Wanted::Rendered(_) | Wanted::Names => None,
     };
     if let Some(detector) = &detector {
         warnings.extend(detector.warnings().iter().cloned());
     }
     let exchanges = match wanted {
         Wanted::Audit => Exchanges::Kept,
-        Wanted::Findings => Exchanges::Dropped,
+        Wanted::Findings | Wanted::Names => Exchanges::Dropped,
         Wanted::Rendered(renderer) => Exchanges::Rendered(Arc::clone(renderer)),
     };
     let pace = if captures.iter().all(Capture::is_at_hand) { Pace::AtHand } else { Pace::Live };
@@ -101,16 +104,9 @@ pub fn replay(case: &Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink)
     Outcome { report: state.report(), failures: state.failures, damaged: state.damaged }
 }
 
-/// Lines of one key log that are told one by one.
-const KEY_PROBLEMS_TOLD: usize = 5;
-
-fn tell_problems(problems: &[KeyLogProblem], name: &str, warnings: &mut Vec<String>) {
-    for problem in problems.iter().take(KEY_PROBLEMS_TOLD) {
-        warnings.push(format!("{name}: key log inside the capture: line {}: {}", problem.line, problem.message));
-    }
-    if problems.len() > KEY_PROBLEMS_TOLD {
-        warnings.push(format!("{name}: {} more lines like these", problems.len() - KEY_PROBLEMS_TOLD));
-    }
+/// The name of a key log that stands in a capture.
+fn inside(capture: &str) -> String {
+    format!("{capture}: key log inside the capture")
 }
 
 struct Run<'c> {
@@ -242,7 +238,7 @@ impl Feed for Run<'_> {
 
     fn key_problems(&mut self, problems: Vec<KeyLogProblem>) {
         let name = self.state.captures.front().map(|capture| capture.name().to_owned()).unwrap_or_default();
-        tell_problems(&problems, &name, &mut self.state.warnings);
+        tell_key_problems(&problems, &inside(&name), &mut self.state.warnings);
     }
 
     fn warning(&mut self, warning: String) {
