@@ -9,6 +9,7 @@ use divulge::model::{
 };
 use divulge::rules::RuleSet;
 use std::fmt::Write;
+use std::sync::Arc;
 
 fn main() {
     divan::main();
@@ -86,7 +87,7 @@ fn exchange(data: Vec<u8>) -> Exchange {
         server: ([10, 0, 0, 3], 443).into(),
         app: None,
         tls: None,
-        request: Some(Request {
+        request: Some(Arc::new(Request {
             method: "POST".to_owned(),
             target: b"/v2/events?sdk=3.1&platform=android".as_slice().into(),
             authority: Some("log.example.com".to_owned()),
@@ -98,7 +99,7 @@ fn exchange(data: Vec<u8>) -> Exchange {
                 ..Body::default()
             },
             ..Request::default()
-        }),
+        })),
         response: None,
     }
 }

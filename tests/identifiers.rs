@@ -12,6 +12,7 @@ use divulge::model::{
 use divulge::rules::RuleSet;
 use sha2::Digest;
 use std::io::Write;
+use std::sync::Arc;
 
 const VALUES: [(&str, &str); 12] = [
     ("imei", "861536030196001"),
@@ -57,7 +58,7 @@ fn exchange(target: &str, headers: &[(&str, &str)], content_type: &str, encoding
         server: ([10, 0, 0, 3], 80).into(),
         app: None,
         tls: None,
-        request: Some(Request {
+        request: Some(Arc::new(Request {
             method: "POST".to_owned(),
             target: target.as_bytes().into(),
             authority: Some("a.example".to_owned()),
@@ -70,7 +71,7 @@ fn exchange(target: &str, headers: &[(&str, &str)], content_type: &str, encoding
                 data,
                 ..Body::default()
             },
-        }),
+        })),
         response: None,
     }
 }

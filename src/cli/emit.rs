@@ -82,9 +82,9 @@ fn render(format: Format, exchange: &Exchange, out: &mut Vec<u8>) {
 impl Sink for Emitter<'_> {
     fn event(&mut self, event: Event) {
         match (self.what, event) {
-            (Emit::Exchanges, Event::Exchange(exchange, _)) => self.exchange(&exchange),
+            (Emit::Exchanges, Event::Exchange(exchange)) => self.exchange(&exchange),
             (Emit::Exchanges, Event::Rendered(line)) => self.write(&line),
-            (Emit::Observations, Event::Exchange(_, observations) | Event::Observed(observations)) => {
+            (Emit::Observations, Event::Asked(_, observations) | Event::Observed(observations)) => {
                 for seen in &observations {
                     let mut line = std::mem::take(&mut self.line);
                     line.clear();
@@ -103,8 +103,10 @@ impl Sink for Emitter<'_> {
             (Emit::Dns, Event::Name(name)) if name.kind == NameKind::Dns => self.name(&name),
             (
                 Emit::Exchanges | Emit::Observations | Emit::Findings | Emit::Sni | Emit::Dns,
-                Event::Exchange(..)
+                Event::Asked(..)
                 | Event::Observed(_)
+                | Event::Exchange(_)
+                | Event::Ended
                 | Event::Rendered(_)
                 | Event::Name(_)
                 | Event::Weird(_)

@@ -52,7 +52,7 @@ impl ScreenSink {
 
 impl Sink for ScreenSink {
     fn event(&mut self, event: Event) {
-        if let (Event::Exchange(exchange, _), false) = (event, self.gone) {
+        if let (Event::Asked(exchange, _) | Event::Exchange(exchange), false) = (event, self.gone) {
             self.send(Feed::Exchange(Box::new(ExchangeSummary::of(&exchange))));
         }
     }

@@ -9,6 +9,7 @@ use super::redact::{Known, Values};
 use super::theme::Theme;
 use super::view::SCREENS;
 use crate::model::{ExchangeId, Report};
+use rustc_hash::FxHashMap;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
@@ -35,18 +36,28 @@ pub(crate) enum Phase {
 #[derive(Debug, Default)]
 pub(crate) struct Window {
     kept: VecDeque<ExchangeSummary>,
+    /// Which one each is, counted from the first ever seen.
+    places: FxHashMap<ExchangeId, u64>,
     /// Exchanges seen, kept or not.
     pub(crate) seen: u64,
 }
 
 impl Window {
-    /// Adds the newest; true where the oldest had to go.
-    pub(crate) fn push(&mut self, exchange: ExchangeSummary) -> bool {
-        self.seen += 1;
-        let full = self.kept.len() >= WINDOW_MAX;
-        if full {
-            self.kept.pop_front();
+    /// Adds the newest, or what is new of one that is kept; true where the oldest had to go.
+    pub(crate) fn take(&mut self, exchange: ExchangeSummary) -> bool {
+        if let Some(&place) = self.places.get(&exchange.id) {
+            let row = usize::try_from(place - self.dropped()).unwrap_or(usize::MAX);
+            if let Some(kept) = self.kept.get_mut(row) {
+                *kept = exchange;
+            }
+            return false;
         }
+        let full = self.kept.len() >= WINDOW_MAX;
+        if full && let Some(oldest) = self.kept.pop_front() {
+            self.places.remove(&oldest.id);
+        }
+        self.places.insert(exchange.id, self.seen);
+        self.seen += 1;
         self.kept.push_back(exchange);
         full
     }
@@ -63,7 +74,8 @@ impl Window {
 
     /// One of them by its name.
     pub(crate) fn find(&self, id: ExchangeId) -> Option<&ExchangeSummary> {
-        self.kept.iter().find(|exchange| exchange.id == id)
+        let place = self.places.get(&id)?;
+        self.kept.get(usize::try_from(place - self.dropped()).ok()?)
     }
 
     /// Exchanges seen that are no longer kept.
@@ -243,11 +255,24 @@ mod tests {
     fn the_window_of_exchanges_has_an_end() {
         let mut window = Window::default();
         for index in 0..WINDOW_MAX + 5 {
-            let oldest_went = window.push(fixtures::exchange(index as u64 + 1));
+            let oldest_went = window.take(fixtures::exchange(index as u64 + 1));
             assert_eq!(oldest_went, index >= WINDOW_MAX);
         }
         assert_eq!((window.len(), window.dropped()), (WINDOW_MAX, 5));
         assert_eq!(window.get(0).map(|exchange| exchange.id.flow.0), Some(6));
+    }
+
+    #[test]
+    fn an_answer_joins_its_request_in_the_list() {
+        let mut window = Window::default();
+        for flow in 1..=3 {
+            window.take(crate::dashboard::ExchangeSummary { status: None, ..fixtures::exchange(flow) });
+        }
+        assert!(!window.take(fixtures::exchange(2)));
+        assert_eq!((window.len(), window.seen), (3, 3));
+        let statuses: Vec<_> = (0..3).filter_map(|row| window.get(row)).map(|exchange| exchange.status).collect();
+        assert_eq!(statuses, [None, Some(200), None]);
+        assert!(window.find(fixtures::exchange(2).id).is_some_and(|exchange| exchange.status.is_some()));
     }
 
     #[test]

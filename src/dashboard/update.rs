@@ -55,7 +55,7 @@ fn take(state: &mut State, feed: Feed) {
     match feed {
         Feed::Report(report) => take_report(state, report),
         Feed::Exchange(exchange) => {
-            let oldest_went = state.window.push(*exchange);
+            let oldest_went = state.window.take(*exchange);
             if oldest_went {
                 keep_place_in_exchanges(state);
             }

@@ -8,6 +8,7 @@ use ::base64::Engine;
 use ::base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
 use flate2::Compression;
 use std::io::Write;
+use std::sync::Arc;
 
 /// part/name/pointer, chain, value, source.
 type Seen = (String, String, String, std::ops::Range<usize>);
@@ -33,13 +34,13 @@ fn exchange(target: &str, headers: &[(&str, &str)], content_type: &str, encoding
         server: "10.0.0.3:80".parse().unwrap(),
         app: None,
         tls: None,
-        request: Some(Request {
+        request: Some(Arc::new(Request {
             method: "POST".to_owned(),
             target: target.as_bytes().into(),
             headers: fields.clone(),
             body: body.clone(),
             ..Request::default()
-        }),
+        })),
         response: Some(Response { status: 200, headers: fields, body }),
     }
 }

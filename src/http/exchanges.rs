@@ -3,6 +3,7 @@
 use super::{Context, Output};
 use crate::model::{Exchange, ExchangeId, Protocol, Request, Response, Timestamp};
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 /// Most exchanges of one connection that wait for their response.
 pub const PENDING_EXCHANGES_MAX: usize = 1024;
@@ -49,10 +50,12 @@ impl<T> Slot<T> {
 #[derive(Debug)]
 struct Entry {
     id: EntryId,
+    /// Its place in the flow.
+    index: u32,
     ts: Timestamp,
     protocol: Protocol,
     method: Method,
-    request: Slot<Request>,
+    request: Slot<Arc<Request>>,
     response: Slot<Response>,
 }
 
@@ -86,10 +89,12 @@ impl Exchanges {
         }
     }
 
-    fn push(&mut self, entry: impl FnOnce(EntryId) -> Entry) -> EntryId {
+    fn push(&mut self, entry: impl FnOnce(EntryId, u32) -> Entry) -> EntryId {
         let id = EntryId(self.next_id);
         self.next_id += 1;
-        self.queue.push_back(entry(id));
+        let index = self.next_index;
+        self.next_index = self.next_index.wrapping_add(1);
+        self.queue.push_back(entry(id, index));
         id
     }
 
@@ -100,7 +105,7 @@ impl Exchanges {
 
     pub(super) fn open_request(&mut self, ts: Timestamp, protocol: Protocol, method: Method) -> EntryId {
         let (request, response) = (Slot::Begun, Slot::Awaited);
-        self.push(|id| Entry { id, ts, protocol, method, request, response })
+        self.push(|id, index| Entry { id, index, ts, protocol, method, request, response })
     }
 
     /// The exchange a response belongs to: the oldest that waits. After bytes of that side were lost, and unless
@@ -118,13 +123,16 @@ impl Exchanges {
             return (entry.id, entry.method);
         }
         let (method, request, response) = (Method::Other, Slot::Absent, Slot::Begun);
-        (self.push(|id| Entry { id, ts, protocol, method, request, response }), method)
+        (self.push(|id, index| Entry { id, index, ts, protocol, method, request, response }), method)
     }
 
     pub(super) fn close_request(&mut self, id: EntryId, request: Request, out: &mut Output) {
-        self.kept_bytes += request.body.data.len();
-        if let Some(entry) = self.find(id) {
-            entry.request = Slot::Done(request);
+        if let Ok(at) = self.queue.binary_search_by_key(&id, |entry| entry.id) {
+            self.kept_bytes += request.body.data.len();
+            let request = Arc::new(request);
+            let Entry { index, ts, protocol, .. } = self.queue[at];
+            out.asked.push(self.exchange(index, ts, protocol, Some(Arc::clone(&request)), None));
+            self.queue[at].request = Slot::Done(request);
         }
         self.emit_finished(out);
     }
@@ -177,27 +185,30 @@ impl Exchanges {
 
     fn emit_front(&mut self, out: &mut Output) {
         let Some(entry) = self.queue.pop_front() else { return };
+        let Entry { index, ts, protocol, request, response, .. } = entry;
+        let exchange = self.exchange(index, ts, protocol, request.into_option(), response.into_option());
+        let kept = |data: Option<usize>| data.unwrap_or(0);
+        let data = kept(exchange.request.as_ref().map(|request| request.body.data.len()))
+            + kept(exchange.response.as_ref().map(|response| response.body.data.len()));
+        self.kept_bytes = self.kept_bytes.saturating_sub(data);
+        out.exchanges.push(exchange);
+    }
+
+    fn exchange(
+        &self,
+        index: u32,
+        ts: Timestamp,
+        protocol: Protocol,
+        request: Option<Arc<Request>>,
+        response: Option<Response>,
+    ) -> Exchange {
         let context = &self.context;
         let (client, server) = match self.swapped {
             false => (context.client, context.server),
             true => (context.server, context.client),
         };
-        let exchange = Exchange {
-            id: ExchangeId { flow: context.flow, index: self.next_index },
-            ts: entry.ts,
-            protocol: entry.protocol,
-            client,
-            server,
-            app: context.app.clone(),
-            tls: context.tls.clone(),
-            request: entry.request.into_option(),
-            response: entry.response.into_option(),
-        };
-        let kept = |data: Option<usize>| data.unwrap_or(0);
-        let data = kept(exchange.request.as_ref().map(|request| request.body.data.len()))
-            + kept(exchange.response.as_ref().map(|response| response.body.data.len()));
-        self.kept_bytes = self.kept_bytes.saturating_sub(data);
-        self.next_index = self.next_index.wrapping_add(1);
-        out.exchanges.push(exchange);
+        let id = ExchangeId { flow: context.flow, index };
+        let (app, tls) = (context.app.clone(), context.tls.clone());
+        Exchange { id, ts, protocol, client, server, app, tls, request, response }
     }
 }

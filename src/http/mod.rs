@@ -41,7 +41,10 @@ pub struct Context {
 /// What a parser gives; the caller drains it after each call and may use it again.
 #[derive(Debug, Default)]
 pub struct Output {
-    /// Exchanges that ended, in the order of their requests.
+    /// Requests that are complete, or were given up: exchanges whose response is still none. Each request comes here
+    /// once, before the exchange ends, so that what is in it need not wait for the answer.
+    pub asked: Vec<Exchange>,
+    /// Exchanges that ended, each once.
     pub exchanges: Vec<Exchange>,
     /// What made no sense, each reason once a flow.
     pub weirds: Vec<Weird>,

@@ -83,8 +83,9 @@ pub struct Exchange {
     pub app: Option<Arc<App>>,
     /// The TLS session it travelled in; none in clear text.
     pub tls: Option<Arc<TlsInfo>>,
-    /// The request; none where only the response was captured.
-    pub request: Option<Request>,
+    /// The request; none where only the response was captured. Shared, because it is searched before its answer ends
+    /// the exchange.
+    pub request: Option<Arc<Request>>,
     /// The response; none where it was not captured.
     pub response: Option<Response>,
 }

@@ -14,6 +14,9 @@ const WEIRDS_MAX: usize = 256;
 pub(super) struct Collected {
     pub(super) http: http::Output,
     spare_tls: Vec<tls::Output>,
+    /// Complete requests, whose answers may still come.
+    pub(super) asked: Vec<Exchange>,
+    /// Exchanges that ended.
     pub(super) exchanges: Vec<Exchange>,
     pub(super) names: Vec<SeenName>,
     pub(super) weirds: Vec<Weird>,
@@ -46,10 +49,10 @@ impl Collected {
 
     /// Moves what HTTP gave here.
     pub(super) fn take_http(&mut self, shared: &mut Shared) {
-        for exchange in self.http.exchanges.drain(..) {
-            shared.next_index = shared.next_index.max(exchange.id.index + 1);
-            self.exchanges.push(exchange);
-        }
+        let last = self.http.asked.iter().chain(&self.http.exchanges).map(|exchange| exchange.id.index).max();
+        shared.next_index = last.map_or(shared.next_index, |last| shared.next_index.max(last.wrapping_add(1)));
+        self.asked.append(&mut self.http.asked);
+        self.exchanges.append(&mut self.http.exchanges);
         for weird in self.http.weirds.drain(..) {
             if self.weirds.len() < WEIRDS_MAX {
                 self.weirds.push(Weird { flow: Some(shared.flow), ..weird });
@@ -65,6 +68,7 @@ impl Collected {
 
     /// Adds what a second attempt gave.
     pub(super) fn absorb(&mut self, other: Self) {
+        self.asked.extend(other.asked);
         self.exchanges.extend(other.exchanges);
         self.names.extend(other.names);
         for weird in other.weirds {

@@ -6,10 +6,14 @@ use std::sync::Arc;
 /// Something that happened, in the order of the frames that showed it.
 #[derive(Debug)]
 pub enum Event {
-    /// An exchange ended; with what was found in it.
-    Exchange(Box<Exchange>, Vec<Observation>),
-    /// An exchange ended of which only what was found in it is wanted.
+    /// A request is complete, and its answer still to come; with what was found in it.
+    Asked(Box<Exchange>, Vec<Observation>),
+    /// Personal data was found where only that is wanted.
     Observed(Vec<Observation>),
+    /// An exchange ended.
+    Exchange(Box<Exchange>),
+    /// An exchange ended that nobody wants to see.
+    Ended,
     /// An exchange ended and was rendered as bytes instead ([`super::Renderer`]).
     Rendered(Vec<u8>),
     /// A host name was seen.

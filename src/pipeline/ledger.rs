@@ -111,11 +111,8 @@ impl Ledger {
     /// Takes an event; names the party of each observation in it.
     pub fn record(&mut self, event: &mut Event) {
         match event {
-            Event::Exchange(_, observations) | Event::Observed(observations) => {
-                self.exchanges += 1;
-                self.observations(observations);
-            }
-            Event::Rendered(_) => self.exchanges += 1,
+            Event::Asked(_, observations) | Event::Observed(observations) => self.observations(observations),
+            Event::Exchange(_) | Event::Ended | Event::Rendered(_) => self.exchanges += 1,
             Event::Name(name) => {
                 if name.kind == NameKind::Dns && !name.addresses.is_empty() && self.names.len() < NAMES_MAX {
                     let host: Arc<str> = Arc::from(name.name.to_ascii_lowercase());

@@ -135,8 +135,7 @@ impl Emitting {
         for name in collected.names.drain(..) {
             events.push((order, Event::Name(name)));
         }
-        for exchange in collected.exchanges.drain(..) {
-            flow.exchanges += 1;
+        for exchange in collected.asked.drain(..) {
             if flow.host.is_none() {
                 flow.host = host_of(&exchange);
             }
@@ -144,9 +143,17 @@ impl Emitting {
                 Some(observer) => observer.observe(&exchange, &mut collected.weirds),
                 None => Vec::new(),
             };
+            match exchanges {
+                Exchanges::Kept => events.push((order, Event::Asked(Box::new(exchange), observed))),
+                Exchanges::Dropped if !observed.is_empty() => events.push((order, Event::Observed(observed))),
+                Exchanges::Dropped | Exchanges::Rendered(_) => {}
+            }
+        }
+        for exchange in collected.exchanges.drain(..) {
+            flow.exchanges += 1;
             let event = match exchanges {
-                Exchanges::Kept => Event::Exchange(Box::new(exchange), observed),
-                Exchanges::Dropped => Event::Observed(observed),
+                Exchanges::Kept => Event::Exchange(Box::new(exchange)),
+                Exchanges::Dropped => Event::Ended,
                 Exchanges::Rendered(render) => {
                     let mut line = Vec::with_capacity(1_024);
                     render(&exchange, &mut line);

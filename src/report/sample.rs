@@ -195,13 +195,13 @@ pub(super) fn nasty_exchange() -> Exchange {
             keys: Some(KeySource::Dsb),
             ..TlsInfo::default()
         })),
-        request: Some(Request {
+        request: Some(Arc::new(Request {
             method: "POST".into(),
             target: Box::from(&b"/p?q=\xe4\"\x1b]0;t\x07\n"[..]),
             authority: Some("a.example".into()),
             headers: headers.clone(),
             body,
-        }),
+        })),
         response: Some(Response { status: 200, headers, body: Body::default() }),
     }
 }
