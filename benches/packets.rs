@@ -109,10 +109,10 @@ fn shipped_capture_to_events(bencher: Bencher<'_, '_>) {
         while let Some(item) = capture.next_item().expect("readable") {
             match item {
                 CaptureItem::Frames(batch) => batch.iter().for_each(|frame| pipeline.handle_frame(&frame)),
-                CaptureItem::Secrets(text) => {
+                CaptureItem::Secrets(_, text) => {
                     black_box(pipeline.handle_keys(divulge::model::KeySource::Dsb, &text));
                 }
-                CaptureItem::Warning(_) => {}
+                CaptureItem::Warning(_) | CaptureItem::Pause => {}
             }
         }
         pipeline.finish();

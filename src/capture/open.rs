@@ -2,7 +2,7 @@
 //! compressed file or a stream goes through buffers that each batch keeps alive as long as it needs them.
 
 use super::format::{Format, Problem, Step};
-use crate::model::{CaptureItem, FrameBatch, FrameMeta, Segment};
+use crate::model::{CaptureItem, FrameBatch, FrameMeta, KeySource, Segment};
 use memmap2::Mmap;
 use std::fs::File;
 use std::io::{self, Read};
@@ -204,7 +204,7 @@ impl Capture {
             let Ok(mut ahead) = Self::open(&Input::File(path.clone())) else { return found };
             // What is damaged there will be met, and told, when the frames are read.
             while let Ok(Some(item)) = ahead.next_item() {
-                if let CaptureItem::Secrets(text) = item {
+                if let CaptureItem::Secrets(_, text) = item {
                     found.push(text);
                 }
             }
@@ -409,7 +409,7 @@ impl Capture {
             return Some(CaptureItem::Frames(FrameBatch { segment, frames }));
         }
         match end {
-            End::Secrets(text) => Some(CaptureItem::Secrets(text)),
+            End::Secrets(text) => Some(CaptureItem::Secrets(KeySource::Dsb, text)),
             End::Warning(problem) => {
                 Some(CaptureItem::Warning(format!("{}: offset {}: {}", self.name, problem.offset, problem.message)))
             }

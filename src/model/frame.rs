@@ -1,6 +1,6 @@
 //! What a capture holds: link-layer bytes with their time.
 
-use super::{App, Timestamp};
+use super::{App, KeySource, Timestamp};
 use std::sync::Arc;
 
 /// A link type number as in pcap and pcapng files (`LINKTYPE_*`, tcpdump.org/linktypes.html).
@@ -77,8 +77,10 @@ impl FrameBatch {
 pub enum CaptureItem {
     /// Frames.
     Frames(FrameBatch),
-    /// The text of a TLS key log found in the capture (Decryption Secrets Block).
-    Secrets(Vec<u8>),
+    /// Lines of a TLS key log: a Decryption Secrets Block of the capture, or what a key log file grew by.
+    Secrets(KeySource, Vec<u8>),
     /// Something about the capture that the user should know; reading went on or ended there.
     Warning(String),
+    /// Nothing more is at hand for now: all before it is to be taken in.
+    Pause,
 }

@@ -19,7 +19,7 @@ pub use connection::LateKeys;
 pub use event::{Event, FlowSummary};
 pub use intake::WAITING_FLOWS_MAX;
 pub use ledger::{DATA_FLOWS_MAX, HOSTS_MAX, Ledger, NAMES_MAX, TlsCount};
-pub use parallel::{Feed, Pace, run};
+pub use parallel::{Feed, run};
 pub use shard::Renderer;
 pub use tls_layer::TLS_HELD_MAX;
 
@@ -80,7 +80,7 @@ impl Pipeline {
     pub fn new(settings: &Settings) -> Self {
         let keys = KeyLog::clone(&settings.keys);
         Self {
-            intake: Intake::default(),
+            intake: Intake::new(settings.late_keys),
             shard: settings.shard(),
             keys,
             keys_changed: false,

@@ -5,7 +5,7 @@ use super::event::Event;
 use super::intake::{Intake, Item, ItemKind, PacketItem};
 use super::shard::{Ordered, Shard, shard_of};
 use super::{Pipeline, Settings};
-use crate::model::{CaptureItem, FrameBatch, KeySource, Segment};
+use crate::model::{CaptureItem, FrameBatch, Segment};
 use crate::tls::{KeyLog, KeyLogProblem};
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -16,22 +16,14 @@ use std::thread;
 /// Batches on their way through the workers at a time, so that no core waits for another.
 const IN_FLIGHT: usize = 6;
 
-/// How input comes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Pace {
-    /// All of it is there: batches may overlap.
-    AtHand,
-    /// It comes as it happens: the events of a batch leave before the next is waited for.
-    Live,
-}
-
 /// What the caller gets and gives while the pipeline runs.
 pub trait Feed {
-    /// The next part of the capture; none at its end.
+    /// The next part of the capture; none at its end. Where it has to wait for one it says [`CaptureItem::Pause`] first,
+    /// so that all events of what came before are handed over meanwhile.
     fn next(&mut self) -> Option<CaptureItem>;
     /// An event.
     fn event(&mut self, event: Event);
-    /// Lines of a key log inside the capture that were wrong.
+    /// Lines of the last key log that were wrong.
     fn key_problems(&mut self, problems: Vec<KeyLogProblem>);
     /// Something about the capture that the user should know.
     fn warning(&mut self, warning: String);
@@ -42,11 +34,11 @@ pub trait Feed {
 }
 
 /// Runs a capture through `threads` workers (0 counts as 1). With one, no thread is started.
-pub fn run(settings: &Settings, threads: usize, pace: Pace, feed: &mut dyn Feed) {
+pub fn run(settings: &Settings, threads: usize, feed: &mut dyn Feed) {
     if threads <= 1 {
         run_here(settings, feed);
     } else {
-        run_threads(settings, threads, pace, feed);
+        run_threads(settings, threads, feed);
     }
 }
 
@@ -65,11 +57,20 @@ fn run_here(settings: &Settings, feed: &mut dyn Feed) {
                     break;
                 }
             }
-            CaptureItem::Secrets(text) => {
-                let problems = pipeline.handle_keys(KeySource::Dsb, &text);
+            CaptureItem::Secrets(source, text) => {
+                let problems = pipeline.handle_keys(source, &text);
                 feed.key_problems(problems);
             }
             CaptureItem::Warning(warning) => feed.warning(warning),
+            CaptureItem::Pause => {
+                pipeline.use_keys();
+                while let Some(event) = pipeline.poll_event() {
+                    feed.event(event);
+                }
+                if !feed.progress() {
+                    break;
+                }
+            }
         }
     }
     pipeline.finish();
@@ -90,7 +91,7 @@ enum Work {
     Keys(u64, Arc<KeyLog>),
 }
 
-fn run_threads(settings: &Settings, threads: usize, pace: Pace, feed: &mut dyn Feed) {
+fn run_threads(settings: &Settings, threads: usize, feed: &mut dyn Feed) {
     thread::scope(|scope| {
         let mut workers = Vec::with_capacity(threads);
         for _ in 0..threads {
@@ -103,30 +104,34 @@ fn run_threads(settings: &Settings, threads: usize, pace: Pace, feed: &mut dyn F
         let mut driver = Driver { workers, intake: Intake::new(settings.late_keys), in_flight: VecDeque::new() };
         let mut keys = KeyLog::clone(&settings.keys);
         let mut keys_changed = false;
-        let most = if pace == Pace::Live { 0 } else { IN_FLIGHT };
         while let Some(item) = feed.next() {
             match item {
                 CaptureItem::Frames(batch) => {
-                    if std::mem::take(&mut keys_changed) {
-                        driver.send_keys(&Arc::new(keys.clone()));
-                    }
+                    driver.use_keys(&keys, &mut keys_changed);
                     driver.send(&batch);
-                    if !driver.collect(most, feed) {
+                    if !driver.collect(IN_FLIGHT, feed) {
                         break;
                     }
                 }
-                CaptureItem::Secrets(text) => {
-                    feed.key_problems(keys.add_text(KeySource::Dsb, &text));
+                CaptureItem::Secrets(source, text) => {
+                    feed.key_problems(keys.add_text(source, &text));
                     keys_changed = true;
                 }
                 CaptureItem::Warning(warning) => feed.warning(warning),
+                CaptureItem::Pause => {
+                    driver.use_keys(&keys, &mut keys_changed);
+                    if !driver.collect(0, feed) || !feed.progress() {
+                        break;
+                    }
+                }
             }
         }
-        if keys_changed {
-            driver.send_keys(&Arc::new(keys.clone()));
-        }
+        driver.use_keys(&keys, &mut keys_changed);
         driver.finish();
-        driver.collect(0, feed);
+        // What is on its way belongs to the outcome, also where no more is wanted.
+        while !driver.in_flight.is_empty() {
+            driver.collect(0, feed);
+        }
         // Dropping the senders ends the workers, which the scope then joins.
     });
 }
@@ -170,10 +175,15 @@ impl Driver {
         self.in_flight.push_back(own);
     }
 
-    fn send_keys(&mut self, keys: &Arc<KeyLog>) {
+    /// Hands new keys to the sessions: several key logs in a row count as one.
+    fn use_keys(&mut self, keys: &KeyLog, changed: &mut bool) {
+        if !std::mem::take(changed) {
+            return;
+        }
+        let keys = Arc::new(keys.clone());
         let order = self.intake.next_orders();
         for (to, _) in &self.workers {
-            let work = Work::Keys(order, Arc::clone(keys));
+            let work = Work::Keys(order, Arc::clone(&keys));
             assert!(to.send(work).is_ok(), "a worker ended before its input: it has panicked");
         }
         self.in_flight.push_back(Vec::new());

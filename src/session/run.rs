@@ -7,7 +7,7 @@ use crate::audit;
 use crate::capture::{Capture, CaptureError};
 use crate::detect::Detector;
 use crate::model::{CaptureItem, KeySource, Report, Timestamp};
-use crate::pipeline::{self, Event, Exchanges, Feed, LateKeys, Ledger, Pace, Renderer, Settings};
+use crate::pipeline::{self, Event, Exchanges, Feed, LateKeys, Ledger, Renderer, Settings};
 use crate::tls::KeyLogProblem;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -79,8 +79,8 @@ pub fn replay(case: &Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink)
         Wanted::Findings | Wanted::Names => Exchanges::Dropped,
         Wanted::Rendered(renderer) => Exchanges::Rendered(Arc::clone(renderer)),
     };
-    let pace = if captures.iter().all(Capture::is_at_hand) { Pace::AtHand } else { Pace::Live };
-    let late_keys = if pace == Pace::Live { LateKeys::Possible } else { LateKeys::Never };
+    let at_hand = captures.iter().all(Capture::is_at_hand);
+    let late_keys = if at_hand { LateKeys::Never } else { LateKeys::Possible };
     let settings = Settings { keys: Arc::new(keys), late_keys, detector, exchanges };
     let attributor = Attributor::new(Arc::clone(&case.rules), &case.first_party);
     let state = State {
@@ -98,7 +98,7 @@ pub fn replay(case: &Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink)
         judge: matches!(wanted, Wanted::Audit | Wanted::Findings),
     };
     let mut run = Run { state, sink };
-    pipeline::run(&settings, threads, pace, &mut run);
+    pipeline::run(&settings, threads, &mut run);
     let mut state = run.state;
     state.tell_about_keys();
     Outcome { report: state.report(), failures: state.failures, damaged: state.damaged }
@@ -205,7 +205,7 @@ impl State<'_> {
                             }
                         }
                         CaptureItem::Warning(_) => self.damaged = true,
-                        CaptureItem::Secrets(_) => {}
+                        CaptureItem::Secrets(..) | CaptureItem::Pause => {}
                     }
                     return Some(item);
                 }
