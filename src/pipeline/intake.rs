@@ -5,7 +5,11 @@ use super::connection::LateKeys;
 use crate::flow::FlowTable;
 use crate::model::{App, Direction, FlowId, FlowKey, Frame, Layer, Timestamp, Transport, Weird};
 use crate::packet::Decoder;
+use rustc_hash::FxHasher;
 use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Something that happened to one flow.
@@ -14,6 +18,8 @@ pub(super) struct Item<'a> {
     /// Position in the order of all items; events take it over.
     pub(super) order: u64,
     pub(super) flow: FlowId,
+    /// Flows that share state have the same; shards are chosen by it.
+    pub(super) lane: u64,
     pub(super) ts: Timestamp,
     pub(super) kind: ItemKind<'a>,
 }
@@ -59,7 +65,8 @@ pub(super) struct Intake {
     decoder: Decoder,
     flows: FlowTable,
     order: u64,
-    open: std::collections::BTreeSet<FlowId>,
+    /// Flows that have not ended, with their lanes.
+    open: BTreeMap<FlowId, u64>,
     last_ts: Timestamp,
     last_flow: FlowId,
 }
@@ -84,13 +91,20 @@ impl Intake {
         if let Some(old) = seen.replaced {
             self.end(old, frame.ts, items);
         }
+        let server = match seen.direction {
+            Direction::ToServer => packet.dst,
+            Direction::ToClient => packet.src,
+        };
+        let lane = match packet.transport {
+            Transport::Udp(_) => lane_of_server(server),
+            Transport::Tcp(_) | Transport::Other(_) => seen.id.0,
+        };
         if seen.opened.is_some() {
-            self.open.insert(seen.id);
+            self.open.insert(seen.id, lane);
             self.last_flow = self.last_flow.max(seen.id);
             if self.late_keys == LateKeys::Possible && seen.id.0 > WAITING_FLOWS_MAX {
-                self.order += 1;
                 let flow = FlowId(seen.id.0 - WAITING_FLOWS_MAX);
-                items(Item { order: self.order, flow, ts: frame.ts, kind: ItemKind::StopWaiting });
+                self.item(flow, frame.ts, ItemKind::StopWaiting, items);
             }
         }
         let (tcp, payload, missing) = match packet.transport {
@@ -106,7 +120,7 @@ impl Intake {
         let opened = seen.opened.map(|key| (key, seen.from_start));
         let packet = PacketItem { direction: seen.direction, opened, app: packet.app, tcp, payload, missing };
         self.order += 1;
-        items(Item { order: self.order, flow: seen.id, ts: frame.ts, kind: ItemKind::Packet(packet) });
+        items(Item { order: self.order, flow: seen.id, lane, ts: frame.ts, kind: ItemKind::Packet(packet) });
         let (ended, forced) = self.flows.expire(frame.ts);
         for flow in ended {
             self.end(flow, frame.ts, items);
@@ -127,15 +141,30 @@ impl Intake {
     /// Ends all flows that are still open, in the order they were opened.
     pub(super) fn finish<'a>(&mut self, items: &mut dyn FnMut(Item<'a>)) {
         let ts = self.last_ts;
-        for flow in std::mem::take(&mut self.open) {
+        for (flow, lane) in std::mem::take(&mut self.open) {
             self.order += 1;
-            items(Item { order: self.order, flow, ts, kind: ItemKind::End });
+            items(Item { order: self.order, flow, lane, ts, kind: ItemKind::End });
         }
     }
 
     fn end<'a>(&mut self, flow: FlowId, ts: Timestamp, items: &mut dyn FnMut(Item<'a>)) {
+        self.item(flow, ts, ItemKind::End, items);
         self.open.remove(&flow);
-        self.order += 1;
-        items(Item { order: self.order, flow, ts, kind: ItemKind::End });
     }
+
+    /// Something for a flow that is open; nothing happens to one that ended.
+    fn item<'a>(&mut self, flow: FlowId, ts: Timestamp, kind: ItemKind<'a>, items: &mut dyn FnMut(Item<'a>)) {
+        if let Some(&lane) = self.open.get(&flow) {
+            self.order += 1;
+            items(Item { order: self.order, flow, lane, ts, kind });
+        }
+    }
+}
+
+/// QUIC connections outlive the five-tuple they began with (RFC 9000 §9), but not the server's address: flows of one
+/// server stay together, so that one of them can go on where another ended.
+fn lane_of_server(server: IpAddr) -> u64 {
+    let mut hasher = FxHasher::default();
+    server.hash(&mut hasher);
+    hasher.finish()
 }

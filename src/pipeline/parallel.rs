@@ -153,7 +153,7 @@ impl Driver {
         for frame in batch.iter() {
             self.intake.frame(
                 &frame,
-                &mut |item| posts[shard_of(item.flow, count)].push(post(item, base)),
+                &mut |item| posts[shard_of(item.lane, count)].push(post(item, base)),
                 &mut |order, weird| own.push((order, Event::Weird(weird))),
             );
         }
@@ -163,7 +163,7 @@ impl Driver {
     fn finish(&mut self) {
         let count = self.workers.len();
         let mut posts: Vec<Vec<Posted>> = (0..count).map(|_| Vec::new()).collect();
-        self.intake.finish(&mut |item| posts[shard_of(item.flow, count)].push(post(item, 0)));
+        self.intake.finish(&mut |item| posts[shard_of(item.lane, count)].push(post(item, 0)));
         self.post(None, posts, Vec::new());
     }
 
@@ -231,7 +231,7 @@ fn worker(mut shard: Shard, work: &Receiver<Work>, done: &Sender<Vec<Ordered>>) 
 }
 
 fn post(item: Item<'_>, base: usize) -> Posted {
-    let Item { order, flow, ts, kind } = item;
+    let Item { order, flow, lane, ts, kind } = item;
     let (kind, place) = match kind {
         ItemKind::End => (ItemKind::End, None),
         ItemKind::StopWaiting => (ItemKind::StopWaiting, None),
@@ -245,12 +245,12 @@ fn post(item: Item<'_>, base: usize) -> Posted {
             (ItemKind::Packet(PacketItem { direction, opened, app, tcp, payload, missing }), place)
         }
     };
-    Posted { item: Item { order, flow, ts, kind }, place }
+    Posted { item: Item { order, flow, lane, ts, kind }, place }
 }
 
 impl Posted {
     fn open(self, segment: &[u8]) -> Item<'_> {
-        let Self { item: Item { order, flow, ts, kind }, place } = self;
+        let Self { item: Item { order, flow, lane, ts, kind }, place } = self;
         let kind = match kind {
             ItemKind::End => ItemKind::End,
             ItemKind::StopWaiting => ItemKind::StopWaiting,
@@ -262,6 +262,6 @@ impl Posted {
                 ItemKind::Packet(PacketItem { payload, ..packet })
             }
         };
-        Item { order, flow, ts, kind }
+        Item { order, flow, lane, ts, kind }
     }
 }

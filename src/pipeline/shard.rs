@@ -344,7 +344,7 @@ fn deliver(
     }
 }
 
-/// Which shard of `count` follows a flow.
-pub(super) fn shard_of(flow: FlowId, count: usize) -> usize {
-    usize::try_from(flow.0 % count.max(1) as u64).unwrap_or(0)
+/// Which shard of `count` follows the flows of a lane.
+pub(super) fn shard_of(lane: u64, count: usize) -> usize {
+    usize::try_from(lane % count.max(1) as u64).unwrap_or(0)
 }
