@@ -5,8 +5,8 @@
 use super::escape::{push_hex, push_json_bytes, push_json_opt, push_json_str};
 use super::{Format, Redactor, ReportOptions, ShowValues, pseudonym};
 use crate::model::{
-    App, Body, ClauseQuote, Confidence, Decoding, Evidence, Exchange, Finding, Headers, KeySource, Location, MatchKind,
-    NameKind, NameProtocol, Observation, Part, Party, Report, SeenName, TlsInfo,
+    App, Body, Certificate, ClauseQuote, Confidence, Decoding, EncryptedHello, Evidence, Exchange, Finding, Headers,
+    KeySource, Location, MatchKind, NameKind, NameProtocol, Observation, Part, Party, Report, SeenName, TlsInfo,
 };
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
@@ -264,12 +264,39 @@ fn put_tls(out: &mut Vec<u8>, tls: Option<&TlsInfo>) {
     put(
         out,
         match tls.keys {
-            Some(KeySource::Keylog) => "\"keylog\"}",
-            Some(KeySource::Dsb) => "\"dsb\"}",
-            Some(KeySource::Proxy) => "\"proxy\"}",
-            None => "null}",
+            Some(KeySource::Keylog) => "\"keylog\"",
+            Some(KeySource::Dsb) => "\"dsb\"",
+            Some(KeySource::Proxy) => "\"proxy\"",
+            None => "null",
         },
     );
+    put(out, r#","ja4":"#);
+    push_json_opt(out, tls.ja4.as_deref());
+    put(out, r#","ech":"#);
+    push_json_opt(out, tls.ech.map(EncryptedHello::as_str));
+    put_certificate(out, tls.certificate.as_deref());
+    put(out, "}");
+}
+
+fn put_certificate(out: &mut Vec<u8>, certificate: Option<&Certificate>) {
+    let Some(certificate) = certificate else { return put(out, r#","certificate":null"#) };
+    put(out, r#","certificate":{"subject":"#);
+    push_json_opt(out, certificate.subject.as_deref());
+    put(out, r#","organisation":"#);
+    push_json_opt(out, certificate.organisation.as_deref());
+    put(out, r#","names":"#);
+    put_list(out, &certificate.names, |out, name| push_json_str(out, name));
+    put(out, r#","addresses":"#);
+    put_list(out, &certificate.addresses, |out, address| {
+        put(out, "\"");
+        put_display(out, address);
+        put(out, "\"");
+    });
+    put(out, r#","issuer":"#);
+    push_json_opt(out, certificate.issuer.as_deref());
+    put(out, r#","issuer_organisation":"#);
+    push_json_opt(out, certificate.issuer_organisation.as_deref());
+    put(out, "}");
 }
 
 fn put_party(out: &mut Vec<u8>, party: Option<&Party>) {
@@ -363,6 +390,9 @@ mod tests {
         assert_eq!(read["server"], json!({"ip": "2001:db8::1", "port": 443}));
         assert_eq!(read["app"], json!({"uid": 10_123, "package": "com.example", "name": null}));
         assert_eq!(read["tls"]["keys"], "dsb");
+        for key in ["ja4", "ech", "certificate"] {
+            assert_eq!(read["tls"][key], Value::Null, "{key}");
+        }
         assert_eq!(read["response"]["body"]["sha256"], Value::Null);
         assert_eq!((&read["id"], &read["flow"], &read["status"]), (&json!("12.0"), &json!(12), &json!(200)));
     }

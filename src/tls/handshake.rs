@@ -10,8 +10,10 @@ pub(super) mod kind {
     pub(in crate::tls) const SERVER_HELLO: u8 = 2;
     pub(in crate::tls) const END_OF_EARLY_DATA: u8 = 5;
     pub(in crate::tls) const ENCRYPTED_EXTENSIONS: u8 = 8;
+    pub(in crate::tls) const CERTIFICATE: u8 = 11;
     pub(in crate::tls) const FINISHED: u8 = 20;
     pub(in crate::tls) const KEY_UPDATE: u8 = 24;
+    pub(in crate::tls) const COMPRESSED_CERTIFICATE: u8 = 25;
 }
 
 const HEADER_LEN: usize = 4;
@@ -161,8 +163,10 @@ const fn wanted(kind: u8) -> bool {
             | kind::SERVER_HELLO
             | kind::END_OF_EARLY_DATA
             | kind::ENCRYPTED_EXTENSIONS
+            | kind::CERTIFICATE
             | kind::FINISHED
             | kind::KEY_UPDATE
+            | kind::COMPRESSED_CERTIFICATE
     )
 }
 
@@ -190,7 +194,7 @@ mod tests {
     proptest! {
         #[test]
         fn messages_are_the_same_however_they_are_split(cuts in proptest::collection::vec(1_usize..40, 0..40)) {
-            let stream = [message(1, &[1; 50]), message(11, &[2; 70]), message(20, &[]), message(20, &[3; 32])].concat();
+            let stream = [message(1, &[1; 50]), message(12, &[2; 70]), message(20, &[]), message(20, &[3; 32])].concat();
             let mut handshake = Handshake::default();
             let mut messages = Vec::new();
             let mut rest = &stream[..];
@@ -223,7 +227,7 @@ mod tests {
     #[test]
     fn bytes_lost_within_a_message_lose_that_message_only() {
         let mut handshake = Handshake::default();
-        let stream = [message(11, &[0; 100]), message(20, &[1; 12])].concat();
+        let stream = [message(12, &[0; 100]), message(20, &[1; 12])].concat();
         assert!(collect(&mut handshake, &stream[..30]).is_empty());
         handshake.lose(50);
         assert_eq!(collect(&mut handshake, &stream[80..]), [(20, vec![1; 12])]);

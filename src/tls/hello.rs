@@ -2,7 +2,9 @@
 //! 5246 §7.4.1). Reusable for QUIC, whose CRYPTO stream carries the same messages. A message cut by the capture
 //! gives what is there; framing and state are left to `handshake` and `session`.
 
+use super::ja4::{Transport, ja4};
 use super::reader::Reader;
+use crate::model::{EncryptedHello, TlsInfo};
 
 /// Longest host name kept from a server_name extension (RFC 1035 §2.3.4 allows 253 characters).
 pub const SERVER_NAME_MAX: usize = 1024;
@@ -14,6 +16,7 @@ const HELLO_RETRY_RANDOM: [u8; 32] = [
 ];
 
 const EXTENSION_SERVER_NAME: u16 = 0;
+const EXTENSION_SIGNATURE_ALGORITHMS: u16 = 13;
 const EXTENSION_ALPN: u16 = 16;
 const EXTENSION_ENCRYPT_THEN_MAC: u16 = 22;
 const EXTENSION_EARLY_DATA: u16 = 42;
@@ -39,6 +42,8 @@ pub struct ClientHello {
     pub alpn: Vec<Vec<u8>>,
     /// The versions of the supported_versions extension.
     pub versions: Vec<u16>,
+    /// The signature algorithms of the extension of that name, in order.
+    pub signature_algorithms: Vec<u16>,
     /// Whether early data (0-RTT) is announced.
     pub early_data: bool,
     /// Whether an encrypted inner hello is carried (or greased).
@@ -48,6 +53,14 @@ pub struct ClientHello {
 }
 
 impl ClientHello {
+    /// Notes in `info` what the hello tells of a session: name, first offer of a protocol, JA4, encrypted hello.
+    pub fn describe(&self, transport: Transport, info: &mut TlsInfo) {
+        info.sni.clone_from(&self.server_name);
+        info.alpn = self.first_alpn();
+        info.ja4 = self.complete.then(|| ja4(self, transport));
+        info.ech = self.encrypted_hello.then_some(EncryptedHello::Offered);
+    }
+
     /// The first application protocol offered that is no GREASE value (RFC 8701).
     #[must_use]
     pub fn first_alpn(&self) -> Option<String> {
@@ -106,6 +119,7 @@ impl ClientHello {
         match kind {
             EXTENSION_SERVER_NAME if self.server_name.is_none() => self.server_name = server_name(data),
             EXTENSION_ALPN => self.alpn = protocol_names(data),
+            EXTENSION_SIGNATURE_ALGORITHMS => self.signature_algorithms = signature_algorithms(data),
             EXTENSION_SUPPORTED_VERSIONS => self.versions = client_versions(data),
             EXTENSION_EARLY_DATA => self.early_data = true,
             EXTENSION_ENCRYPTED_CLIENT_HELLO => self.encrypted_hello = true,
@@ -139,17 +153,33 @@ pub fn server_hello(body: &[u8]) -> Option<ServerHello> {
     Some(hello)
 }
 
+/// What EncryptedExtensions say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EncryptedExtensions {
+    /// The application protocol chosen.
+    pub alpn: Option<String>,
+    /// Whether keys for encrypted hellos are given, which a server does that could not read the one it was sent.
+    pub retry_configs: bool,
+}
+
+/// Reads the body of EncryptedExtensions.
+#[must_use]
+pub fn encrypted_extensions(body: &[u8]) -> EncryptedExtensions {
+    let mut told = EncryptedExtensions::default();
+    if let Some((extensions, _)) = Reader::new(body).sub16_lenient() {
+        for_each_extension(extensions, |kind, data| match kind {
+            EXTENSION_ALPN => told.alpn = chosen_protocol(data),
+            EXTENSION_ENCRYPTED_CLIENT_HELLO => told.retry_configs = true,
+            _ => {}
+        });
+    }
+    told
+}
+
 /// The application protocol an EncryptedExtensions body chose.
 #[must_use]
 pub fn encrypted_extensions_alpn(body: &[u8]) -> Option<String> {
-    let (extensions, _) = Reader::new(body).sub16_lenient()?;
-    let mut alpn = None;
-    for_each_extension(extensions, |kind, data| {
-        if kind == EXTENSION_ALPN {
-            alpn = chosen_protocol(data);
-        }
-    });
-    alpn
+    encrypted_extensions(body).alpn
 }
 
 /// Calls `visit` with each whole extension; whether all were whole.
@@ -196,6 +226,16 @@ fn client_versions(mut data: Reader<'_>) -> Vec<u16> {
         }
     }
     versions
+}
+
+fn signature_algorithms(mut data: Reader<'_>) -> Vec<u16> {
+    let mut algorithms = Vec::new();
+    if let Some(mut list) = data.sub16() {
+        while let Some(algorithm) = list.u16() {
+            algorithms.push(algorithm);
+        }
+    }
+    algorithms
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -4,9 +4,11 @@
 
 mod aead;
 mod cbc;
+mod certificate;
 mod cipher;
 mod handshake;
 pub mod hello;
+mod ja4;
 mod keylog;
 mod keyring;
 mod mac;
@@ -22,7 +24,11 @@ mod suite_names;
 #[cfg(test)]
 mod tests;
 
+pub use certificate::{
+    CERTIFICATE_NAMES_MAX, CertificateForm, certificate, certificate_message, compressed_certificate_message,
+};
 pub use handshake::HANDSHAKE_MESSAGE_MAX;
+pub use ja4::{Transport, ja4};
 pub use keylog::*;
 pub use keyring::{SEQUENCE_SEARCH_MAX, TRIAL_BYTES_MAX};
 pub use output::Output;

@@ -274,6 +274,12 @@ fn every_suite_is_opened_whole() {
         assert_eq!(info.version.as_deref(), Some(version));
         assert_eq!(info.alpn.as_deref(), Some("http/1.1"), "the one agreed on, not the first offer");
         assert_eq!(info.keys, Some(KeySource::Keylog));
+        let certificate = info.certificate.as_ref().expect("the server's certificate");
+        assert_eq!(certificate.names, ["app.example.com"], "{suite:?}");
+        assert_eq!(certificate.host().as_deref(), Some("app.example.com"));
+        let ja4 = info.ja4.as_deref().expect("a fingerprint");
+        assert!(ja4.starts_with(if suite.tls13().is_some() { "t13d" } else { "t12d" }), "{ja4}");
+        assert_eq!(info.ech, None);
     }
 }
 

@@ -1,14 +1,16 @@
 //! What handshake messages and alerts change in a session: names, version, suite, keys in use, closure.
 
 use super::super::cbc::MacOrder;
+use super::super::certificate::{CertificateForm, certificate_message, compressed_certificate_message};
 use super::super::cipher::Role;
 use super::super::handshake::{Step, kind};
 use super::super::hello::{self, ClientHello, ServerHello};
+use super::super::ja4::Transport;
 use super::super::keyring::{Epoch, Numbering};
 use super::super::output::Output;
 use super::super::suite::{Suite, suite_name};
 use super::{Client, Protection, Record, Server, TLS_1_3, TlsSession};
-use crate::model::{Direction, OpaqueReason};
+use crate::model::{Certificate, Direction, EncryptedHello, OpaqueReason};
 use std::sync::Arc;
 
 impl TlsSession {
@@ -36,7 +38,19 @@ impl TlsSession {
                 None => self.weird(out, "a ServerHello is malformed"),
             },
             kind::ENCRYPTED_EXTENSIONS if self.is_tls13_epoch(direction, Epoch::Handshake) => {
-                Arc::make_mut(&mut self.info).alpn = hello::encrypted_extensions_alpn(body);
+                let told = hello::encrypted_extensions(body);
+                let info = Arc::make_mut(&mut self.info);
+                info.alpn = told.alpn;
+                if told.retry_configs && info.ech.is_some() {
+                    info.ech = Some(EncryptedHello::Rejected);
+                }
+            }
+            kind::CERTIFICATE if self.role(direction) == Role::Server => {
+                let form = if self.version == Some(TLS_1_3) { CertificateForm::Tls13 } else { CertificateForm::Tls12 };
+                self.certificate(certificate_message(body, form), out);
+            }
+            kind::COMPRESSED_CERTIFICATE if self.role(direction) == Role::Server => {
+                self.certificate(compressed_certificate_message(body), out);
             }
             kind::END_OF_EARLY_DATA if self.is_tls13_epoch(direction, Epoch::Early) => {
                 self.advance(direction, Epoch::Handshake);
@@ -68,17 +82,17 @@ impl TlsSession {
 
     pub(super) fn client_hello(&mut self, direction: Direction, hello: &ClientHello, out: &mut Output) {
         self.client_direction = direction;
-        let first_alpn = hello.first_alpn();
         if let Some(name) = &hello.server_name
             && self.info.sni.as_ref() != Some(name)
         {
             out.names.push(name.clone());
         }
-        if self.info.sni != hello.server_name || self.info.alpn != first_alpn {
-            let info = Arc::make_mut(&mut self.info);
-            info.sni.clone_from(&hello.server_name);
-            info.alpn = first_alpn;
-        }
+        let retried = self.client.as_ref().is_some_and(|before| before.random == hello.random);
+        let info = Arc::make_mut(&mut self.info);
+        // A hello that is sent again differs a little; the first one is the client's own.
+        let first_print = info.ja4.take().filter(|_| retried);
+        hello.describe(Transport::Tcp, info);
+        info.ja4 = first_print.or(info.ja4.take());
         self.client = Some(Client { random: hello.random, early_data: hello.early_data });
         self.server = None;
         if !hello.complete {
@@ -101,6 +115,13 @@ impl TlsSession {
         }
         let order = if hello.encrypt_then_mac { MacOrder::EncryptThenMac } else { MacOrder::MacThenEncrypt };
         self.server = Some(Server { random: hello.random, suite: Suite::by_id(hello.suite), order });
+    }
+
+    fn certificate(&mut self, found: Option<Certificate>, out: &mut Output) {
+        match found {
+            Some(found) => Arc::make_mut(&mut self.info).certificate = Some(Arc::new(found)),
+            None => self.weird(out, "a certificate could not be read"),
+        }
     }
 
     pub(super) fn alert(&mut self, record: Record<'_>, body: &[u8], out: &mut Output) {
