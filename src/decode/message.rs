@@ -29,13 +29,6 @@ pub fn fields(exchange: &Exchange, side: Side, visit: &mut dyn FnMut(&Field<'_>)
     }
 }
 
-/// Shows every field of the bytes of one direction of a stream of no known protocol.
-pub fn stream_fields(bytes: &[u8], side: Side, visit: &mut dyn FnMut(&Field<'_>), weirds: &mut Vec<Weird>) {
-    let mut walker = Walker::new(side, None, visit, weirds);
-    let doc = walker.enter(Part::Stream, "", bytes, 0);
-    walker.whole(doc, FieldKind::Whole, None);
-}
-
 /// Path and query of a target in origin or absolute form (RFC 9112 §3.2).
 fn target(target: &[u8], walker: &mut Walker<'_>) {
     let start = match memchr::memmem::find(target, b"://") {

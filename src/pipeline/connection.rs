@@ -3,6 +3,7 @@
 
 use super::collected::Collected;
 use super::tls_layer::TlsLayer;
+use super::unknown::Unknown;
 use crate::dns::DnsStream;
 use crate::http::{self, Http1};
 use crate::model::{App, Direction, FlowId, FlowKey, OpaqueReason, StreamChunk, Timestamp, TlsInfo};
@@ -49,7 +50,7 @@ pub(super) enum Stack {
     /// The handshake of a SOCKS proxy.
     Socks(Box<SocksLayer>),
     /// No known protocol.
-    Opaque(Probing),
+    Unknown(Box<Unknown>),
 }
 
 /// Bytes of a connection nobody has recognised yet.
@@ -106,8 +107,9 @@ impl Stack {
                     *self = next;
                 }
             }
-            Self::Opaque(probing) => {
+            Self::Unknown(unknown) => {
                 // A message may begin with any chunk, and inside one where the capture began in the middle or lost bytes.
+                let probing = Probing { tls: unknown.tls.clone(), depth: unknown.depth, ..Probing::default() };
                 let start = match probing.verdict(chunk.bytes, chunk.direction) {
                     Verdict::Tls | Verdict::Http1 => Some(0),
                     Verdict::Socks | Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown => {
@@ -116,12 +118,12 @@ impl Stack {
                     }
                 };
                 let Some(start) = start else {
-                    out.opaque(chunk.bytes.len(), OpaqueReason::UnknownProtocol);
+                    unknown.chunk(shared, chunk, out);
                     return;
                 };
-                out.opaque_if_any(start, OpaqueReason::UnknownProtocol);
-                *self =
-                    Self::Probing(Probing { held: Default::default(), tls: probing.tls.clone(), depth: probing.depth });
+                unknown.chunk(shared, StreamChunk { bytes: &chunk.bytes[..start], ..chunk }, out);
+                unknown.flush(shared, out);
+                *self = Self::Probing(probing);
                 let gap = if start == 0 { chunk.gap } else { 0 };
                 self.chunk(shared, StreamChunk { bytes: &chunk.bytes[start..], gap, ..chunk }, out);
             }
@@ -140,7 +142,7 @@ impl Stack {
                     }
                     Progress::Broken => {
                         out.opaque_if_any(layer.handshake.held(), OpaqueReason::UnknownProtocol);
-                        *self = Self::Opaque(Probing::at(depth));
+                        *self = Self::Unknown(Box::new(Unknown::new(None, depth)));
                     }
                 }
             }
@@ -165,7 +167,8 @@ impl Stack {
     pub(super) fn close(&mut self, shared: &mut Shared, direction: Direction, ts: Timestamp, out: &mut Collected) {
         match self {
             Self::Probing(probing) => probing.held[direction.index()].closed = true,
-            Self::Opaque(_) | Self::Dns(_) | Self::Socks(_) => {}
+            Self::Unknown(unknown) => unknown.flush(shared, out),
+            Self::Dns(_) | Self::Socks(_) => {}
             Self::Tls(layer) => layer.close(shared, direction, ts, out),
             Self::Http1(layer) => {
                 layer.http.close(direction, ts, &mut out.http);
@@ -183,7 +186,8 @@ impl Stack {
                     Some(next) => *self = next,
                     None => return,
                 },
-                Self::Opaque(_) | Self::Dns(_) => return,
+                Self::Unknown(unknown) => return unknown.flush(shared, out),
+                Self::Dns(_) => return,
                 Self::Socks(layer) => {
                     out.opaque_if_any(layer.handshake.held(), OpaqueReason::UnknownProtocol);
                     return;
@@ -222,7 +226,7 @@ impl Stack {
     pub(super) fn tls(&self) -> Option<Arc<TlsInfo>> {
         match self {
             Self::Tls(layer) => Some(layer.info()),
-            Self::Probing(_) | Self::Http1(_) | Self::Dns(_) | Self::Socks(_) | Self::Opaque(_) => None,
+            Self::Probing(_) | Self::Http1(_) | Self::Dns(_) | Self::Socks(_) | Self::Unknown(_) => None,
         }
     }
 
@@ -280,13 +284,14 @@ impl Probing {
     /// No more bytes come: what was too short to tell is tried as what it may be.
     fn last_chance(&mut self, shared: &mut Shared, out: &mut Collected) -> Option<Stack> {
         let directions = [Direction::ToServer, Direction::ToClient];
-        let held = self.held.iter().map(|held| held.bytes.len()).sum();
         let maybe = directions.into_iter().zip(&self.held).any(|(direction, held)| {
             !held.bytes.is_empty() && self.verdict(&held.bytes, direction) == Verdict::MaybeHttp1
         });
         if !maybe {
-            out.opaque_if_any(held, OpaqueReason::UnknownProtocol);
-            return None;
+            if self.held.iter().all(|held| held.bytes.is_empty()) {
+                return None;
+            }
+            return Some(self.begin(shared, Verdict::Unknown, None, out));
         }
         Some(self.begin(shared, Verdict::Http1, None, out))
     }
@@ -328,7 +333,7 @@ impl Probing {
                 Stack::Dns(Box::default())
             }
             Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown => {
-                Stack::Opaque(Self { tls: self.tls.clone(), depth: self.depth, ..Self::default() })
+                Stack::Unknown(Box::new(Unknown::new(self.tls.clone(), self.depth)))
             }
         };
         for (direction, held) in [Direction::ToServer, Direction::ToClient].into_iter().zip(&held) {
@@ -352,8 +357,8 @@ impl Probing {
 impl Stack {
     /// As [`Stack::chunk`], but bytes that were just found to be unknown are not probed again.
     fn chunk_after_probe(&mut self, shared: &mut Shared, chunk: StreamChunk<'_>, out: &mut Collected) {
-        if let Self::Opaque(_) = self {
-            out.opaque(chunk.bytes.len(), OpaqueReason::UnknownProtocol);
+        if let Self::Unknown(unknown) = self {
+            unknown.chunk(shared, chunk, out);
         } else {
             self.chunk(shared, chunk, out);
         }

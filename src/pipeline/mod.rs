@@ -14,6 +14,7 @@ mod parallel;
 mod shard;
 mod tls_layer;
 mod udp;
+mod unknown;
 
 pub use connection::LateKeys;
 pub use event::{Event, FlowSummary};
@@ -22,6 +23,7 @@ pub use ledger::{DATA_FLOWS_MAX, HOSTS_MAX, Ledger, NAMES_MAX, TlsCount};
 pub use parallel::{Feed, run};
 pub use shard::Renderer;
 pub use tls_layer::TLS_HELD_MAX;
+pub use unknown::PIECE_MAX;
 
 use crate::detect::Detector;
 use crate::model::{Frame, KeySource};

@@ -104,7 +104,7 @@ impl TlsLayer {
         }
         let (index, late_keys) = (shared.next_index, std::mem::replace(&mut shared.late_keys, LateKeys::Never));
         let mut layer = Self::new(shared, self.depth);
-        let mut trial = Collected::default();
+        let mut trial = Collected::new(out.wants_pieces);
         for chunk in &held.chunks {
             layer.chunk(shared, chunk.as_chunk(), &mut trial);
         }

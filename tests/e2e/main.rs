@@ -4,5 +4,6 @@ mod cli;
 mod demo;
 mod formats;
 mod run;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;
