@@ -146,6 +146,6 @@ mod tests {
     #[test]
     fn braces_without_end_cost_no_more_than_their_length() {
         let bytes = b"{\"a\":".repeat(200_000);
-        assert_eq!(embedded(&bytes), [0..bytes.len()]);
+        assert_eq!(embedded(&bytes).first(), Some(&(0..bytes.len())));
     }
 }
