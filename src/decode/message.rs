@@ -3,7 +3,7 @@
 use super::compressed::{End, content_codec};
 use super::walker::Walker;
 use super::{DECODED_MAX, form, percent};
-use crate::model::{Body, Decoding, Exchange, Field, FieldKind, Headers, Part, Side, Weird, text_of};
+use crate::model::{Body, Decoding, Exchange, Field, FieldKind, Headers, Part, Protocol, Side, Weird, text_of};
 use std::borrow::Cow;
 
 /// Most content encodings of one body that are undone.
@@ -15,7 +15,10 @@ pub fn fields(exchange: &Exchange, side: Side, visit: &mut dyn FnMut(&Field<'_>)
     match side {
         Side::Request => {
             if let Some(request) = &exchange.request {
-                target(&request.target, &mut walker);
+                // A WebSocket message names the target of its handshake, which was searched with the handshake.
+                if exchange.protocol != Protocol::WebSocket {
+                    target(&request.target, &mut walker);
+                }
                 headers(&request.headers, side, &mut walker);
                 body(&request.body, &mut walker);
             }

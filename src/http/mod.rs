@@ -13,6 +13,7 @@ mod huffman;
 mod probe;
 mod streams;
 mod switching;
+pub mod websocket;
 
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ pub use http1::{HEAD_MAX, Http1};
 pub use probe::{Probe, find_start, probe};
 pub use streams::{SECTION_MAX, STREAM_BYTES_MAX, STREAMS_MAX};
 pub use switching::HELD_MAX;
+pub use websocket::WebSocket;
 
 use crate::model::{App, Direction, Exchange, FlowId, Headers, Request, StreamChunk, Timestamp, TlsInfo, Weird};
 use std::net::SocketAddr;

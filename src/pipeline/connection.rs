@@ -5,7 +5,7 @@ use super::collected::Collected;
 use super::tls_layer::TlsLayer;
 use super::unknown::Unknown;
 use crate::dns::DnsStream;
-use crate::http::{self, Http1};
+use crate::http::{self, Http1, Switch, WebSocket};
 use crate::model::{App, Direction, FlowId, FlowKey, OpaqueReason, StreamChunk, Timestamp, TlsInfo};
 use crate::socks::{self, Handshake, Progress};
 use crate::tls::{self, KeyLog};
@@ -45,6 +45,8 @@ pub(super) enum Stack {
     Probing(Probing),
     Tls(Box<TlsLayer>),
     Http1(Box<HttpLayer>),
+    /// What follows a WebSocket handshake.
+    WebSocket(Box<WebSocket>),
     /// DNS over TCP (RFC 7766).
     Dns(Box<[DnsStream; 2]>),
     /// The handshake of a SOCKS proxy.
@@ -160,6 +162,10 @@ impl Stack {
                 layer.http.chunk(chunk, &mut out.http);
                 self.after_http(shared, out);
             }
+            Self::WebSocket(socket) => {
+                socket.chunk(chunk, &mut shared.next_index, &mut out.http);
+                out.take_http(shared);
+            }
         }
     }
 
@@ -173,6 +179,10 @@ impl Stack {
             Self::Http1(layer) => {
                 layer.http.close(direction, ts, &mut out.http);
                 self.after_http(shared, out);
+            }
+            Self::WebSocket(socket) => {
+                socket.close(direction, ts, &mut shared.next_index, &mut out.http);
+                out.take_http(shared);
             }
         }
     }
@@ -198,6 +208,11 @@ impl Stack {
                     if !self.after_http(shared, out) {
                         return;
                     }
+                }
+                Self::WebSocket(socket) => {
+                    socket.finish(ts, &mut shared.next_index, &mut out.http);
+                    out.take_http(shared);
+                    return;
                 }
             }
         }
@@ -226,18 +241,29 @@ impl Stack {
     pub(super) fn tls(&self) -> Option<Arc<TlsInfo>> {
         match self {
             Self::Tls(layer) => Some(layer.info()),
-            Self::Probing(_) | Self::Http1(_) | Self::Dns(_) | Self::Socks(_) | Self::Unknown(_) => None,
+            Self::Probing(_)
+            | Self::Http1(_)
+            | Self::WebSocket(_)
+            | Self::Dns(_)
+            | Self::Socks(_)
+            | Self::Unknown(_) => None,
         }
     }
 
     /// Collects what HTTP gave and follows a change of protocol; whether there was one.
     fn after_http(&mut self, shared: &mut Shared, out: &mut Collected) -> bool {
         out.take_http(shared);
-        let Some(handoff) = out.http.handoff.take() else { return false };
+        let Some(mut handoff) = out.http.handoff.take() else { return false };
         let Self::Http1(layer) = self else { return false };
         let (tls, depth) = (layer.tls.take(), layer.depth + 1);
         shared.next_index = handoff.next_index;
-        *self = Self::Probing(Probing { held: Default::default(), tls, depth });
+        *self = match &handoff.switch {
+            Switch::Upgrade(protocol) if protocol == "websocket" => {
+                let opening = (&mut handoff).into();
+                Self::WebSocket(Box::new(WebSocket::new(context(shared, tls), opening)))
+            }
+            Switch::Upgrade(_) | Switch::Tunnel(_) => Self::Probing(Probing { held: Default::default(), tls, depth }),
+        };
         for held in &handoff.rest {
             self.chunk(shared, held.as_chunk(), out);
         }
@@ -367,15 +393,14 @@ impl Stack {
 
 impl HttpLayer {
     fn new(shared: &Shared, tls: Option<Arc<TlsInfo>>, depth: u32) -> Self {
-        let context = http::Context {
-            flow: shared.flow,
-            client: shared.key.client,
-            server: shared.key.server,
-            app: shared.app.clone(),
-            tls: tls.clone(),
-        };
-        Self { http: Http1::new(context, shared.next_index), tls, depth }
+        Self { http: Http1::new(context(shared, tls.clone()), shared.next_index), tls, depth }
     }
+}
+
+/// What parsers of HTTP must know of the connection.
+fn context(shared: &Shared, tls: Option<Arc<TlsInfo>>) -> http::Context {
+    let FlowKey { client, server, .. } = shared.key;
+    http::Context { flow: shared.flow, client, server, app: shared.app.clone(), tls }
 }
 
 /// Whether a connection is to the port of DNS: its messages have no mark to probe for but their length.
