@@ -99,7 +99,7 @@ impl TlsLayer {
 
     fn retry_with(&mut self, shared: &mut Shared, accept: Accept, out: &mut Collected) {
         let Some(held) = &self.held else { return };
-        if !self.session.client_random().is_some_and(|random| shared.keys.knows(&random)) {
+        if !self.session.may_be_opened_with(&shared.keys) {
             return;
         }
         let (index, late_keys) = (shared.next_index, std::mem::replace(&mut shared.late_keys, LateKeys::Never));
