@@ -2,6 +2,7 @@
 //! compressed file or a stream goes through buffers that each batch keeps alive as long as it needs them.
 
 use super::format::{Format, Problem, Step};
+use super::har::{self, Har};
 use crate::model::{CaptureItem, FrameBatch, FrameMeta, KeySource, Segment};
 use memmap2::Mmap;
 use std::fs::File;
@@ -36,17 +37,6 @@ impl Input {
             Self::Stdin => "standard input".to_owned(),
         }
     }
-
-    /// Whether it comes as it happens (a pipe, a terminal, a socket) instead of being there as a file is.
-    #[must_use]
-    pub fn is_coming(&self) -> bool {
-        let kind = match self {
-            Self::File(path) => std::fs::metadata(path),
-            Self::Stdin => stdin_metadata(),
-        };
-        // What can't be looked at will be told when it is opened.
-        kind.is_ok_and(|kind| !kind.is_file() && !kind.is_dir())
-    }
 }
 
 /// Why an input can't be read at all.
@@ -71,7 +61,7 @@ pub enum CaptureError {
         source: io::Error,
     },
     /// It is empty.
-    #[error("{name}: offset 0: empty, expected a pcap or pcapng capture")]
+    #[error("{name}: offset 0: empty, expected a pcap, pcapng or HAR capture")]
     Empty {
         /// The input.
         name: String,
@@ -92,6 +82,7 @@ enum Bytes {
     /// All of it is at hand.
     Mapped(Segment),
     Stream(Box<dyn Read + Send>),
+    Har(Box<Har>),
 }
 
 /// An open capture.
@@ -105,7 +96,6 @@ pub struct Capture {
     offset: u64,
     /// Bytes of a stream read but not yet taken.
     rest: Vec<u8>,
-    scratch: Vec<u8>,
     frames: u64,
     secrets: Secrets,
     done: bool,
@@ -159,12 +149,13 @@ impl Capture {
             format: Format::new(),
             offset: 0,
             rest: Vec::new(),
-            scratch: Vec::new(),
             frames: 0,
             secrets: Secrets::Yield,
             done: false,
         };
-        capture.begin()?;
+        if !capture.begin_har()? {
+            capture.begin()?;
+        }
         Ok(capture)
     }
 
@@ -177,7 +168,10 @@ impl Capture {
     /// Bytes read so far, of the capture as it is after decompression.
     #[must_use]
     pub fn offset(&self) -> u64 {
-        self.offset
+        match &self.bytes {
+            Bytes::Har(har) => har.offset(),
+            Bytes::Mapped(_) | Bytes::Stream(_) => self.offset,
+        }
     }
 
     /// Size of a mapped capture; none for a stream.
@@ -186,6 +180,7 @@ impl Capture {
         match &self.bytes {
             Bytes::Mapped(map) => Some((**map).as_ref().len() as u64),
             Bytes::Stream(_) => None,
+            Bytes::Har(har) => Some(har.size()),
         }
     }
 
@@ -203,7 +198,7 @@ impl Capture {
     /// Whether all frames are at hand at once, so that [`Capture::secrets`] can look ahead.
     #[must_use]
     pub fn is_at_hand(&self) -> bool {
-        matches!(self.bytes, Bytes::Mapped(_)) || self.again.is_some()
+        matches!(self.bytes, Bytes::Mapped(_) | Bytes::Har(_)) || self.again.is_some()
     }
 
     /// Reads ahead through a pcapng file and gives every TLS key log in it, wherever it stands. After this
@@ -250,7 +245,8 @@ impl Capture {
         if self.done {
             return Ok(None);
         }
-        match &self.bytes {
+        match &mut self.bytes {
+            Bytes::Har(har) => Ok(har.next_item()),
             Bytes::Mapped(map) => {
                 let map = Arc::clone(map);
                 Ok(self.next_mapped(map))
@@ -259,12 +255,37 @@ impl Capture {
         }
     }
 
+    /// Whether it is JSON, which is then taken for a HAR: it must be at hand whole, as its entries need not be in order.
+    fn begin_har(&mut self) -> Result<bool, CaptureError> {
+        if let Bytes::Stream(_) = self.bytes
+            && self.fill()? == 0
+        {
+            return Ok(false);
+        }
+        let head = match &self.bytes {
+            Bytes::Mapped(map) => (**map).as_ref(),
+            Bytes::Stream(_) | Bytes::Har(_) => self.rest.as_slice(),
+        };
+        let Some(text) = har::detect(head) else { return Ok(false) };
+        if let Bytes::Stream(_) = self.bytes {
+            while self.rest.len() <= har::HELD_MAX && self.fill()? > 0 {}
+        }
+        let segment: Segment = match &self.bytes {
+            Bytes::Mapped(map) => Arc::clone(map),
+            Bytes::Stream(_) | Bytes::Har(_) => Arc::new(std::mem::take(&mut self.rest)),
+        };
+        let har = Har::open(&self.name, text, segment);
+        let wrong = |Problem { offset, message }| CaptureError::NotACapture { name: self.name.clone(), offset, message };
+        self.bytes = Bytes::Har(Box::new(har.map_err(wrong)?));
+        Ok(true)
+    }
+
     /// Reads the file header, so that what is no capture is refused before anything else is done.
     fn begin(&mut self) -> Result<(), CaptureError> {
         loop {
             let have = match &self.bytes {
                 Bytes::Mapped(map) => (**map).as_ref(),
-                Bytes::Stream(_) => self.rest.as_slice(),
+                Bytes::Stream(_) | Bytes::Har(_) => self.rest.as_slice(),
             };
             let short = have.len();
             match self.format.step(have, self.offset) {
@@ -308,20 +329,24 @@ impl Capture {
     /// Reads more of a stream; 0 at its end (and for a mapped file, which has no more).
     fn fill(&mut self) -> Result<usize, CaptureError> {
         let Bytes::Stream(reader) = &mut self.bytes else { return Ok(0) };
-        // Kept from read to read: a stream may bring a packet at a time.
-        self.scratch.resize(READ_SIZE, 0);
+        let old = self.rest.len();
+        self.rest.resize(old + READ_SIZE, 0);
         loop {
-            match reader.read(&mut self.scratch) {
+            match reader.read(&mut self.rest[old..]) {
                 Ok(count) => {
-                    self.rest.extend_from_slice(&self.scratch[..count]);
+                    self.rest.truncate(old + count);
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // A compressed file that ends early is a truncated capture, not a failure.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                    self.rest.truncate(old);
+                    return Ok(0);
+                }
                 Err(source) => {
+                    self.rest.truncate(old);
                     self.done = true;
-                    let offset = self.offset + self.rest.len() as u64;
+                    let offset = self.offset + old as u64;
                     return Err(CaptureError::Read { name: self.name.clone(), offset, source });
                 }
             }
@@ -477,17 +502,6 @@ fn open_stdin() -> io::Result<Bytes> {
     // Redirected from a file it can be mapped like one; from a pipe it is a stream.
     let file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     open_file(file)
-}
-
-#[cfg(unix)]
-fn stdin_metadata() -> io::Result<std::fs::Metadata> {
-    use std::os::fd::AsFd;
-    File::from(io::stdin().as_fd().try_clone_to_owned()?).metadata()
-}
-
-#[cfg(not(unix))]
-fn stdin_metadata() -> io::Result<std::fs::Metadata> {
-    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(not(unix))]

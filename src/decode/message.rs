@@ -3,7 +3,7 @@
 use super::compressed::{End, content_codec};
 use super::walker::Walker;
 use super::{DECODED_MAX, form, percent};
-use crate::model::{Body, Decoding, Exchange, Field, FieldKind, Headers, Part, Protocol, Side, Weird, text_of};
+use crate::model::{Body, Decoding, Exchange, Field, FieldKind, Headers, Part, Side, Weird, text_of};
 use std::borrow::Cow;
 
 /// Most content encodings of one body that are undone.
@@ -15,10 +15,7 @@ pub fn fields(exchange: &Exchange, side: Side, visit: &mut dyn FnMut(&Field<'_>)
     match side {
         Side::Request => {
             if let Some(request) = &exchange.request {
-                // A WebSocket message names the target of its handshake, which was searched with the handshake.
-                if exchange.protocol != Protocol::WebSocket {
-                    target(&request.target, &mut walker);
-                }
+                target(&request.target, &mut walker);
                 headers(&request.headers, side, &mut walker);
                 body(&request.body, &mut walker);
             }
@@ -30,6 +27,13 @@ pub fn fields(exchange: &Exchange, side: Side, visit: &mut dyn FnMut(&Field<'_>)
             }
         }
     }
+}
+
+/// Shows every field of the bytes of one direction of a stream of no known protocol.
+pub fn stream_fields(bytes: &[u8], side: Side, visit: &mut dyn FnMut(&Field<'_>), weirds: &mut Vec<Weird>) {
+    let mut walker = Walker::new(side, None, visit, weirds);
+    let doc = walker.enter(Part::Stream, "", bytes, 0);
+    walker.whole(doc, FieldKind::Whole, None);
 }
 
 /// Path and query of a target in origin or absolute form (RFC 9112 §3.2).
@@ -114,6 +118,30 @@ fn cookie(header: &[u8], pair: &[u8], walker: &mut Walker<'_>) {
     }
 }
 
+/// `data` with its content encodings, in order of application, undone; none where one of them is unknown, does not
+/// fit all of it, or would give more than `most` bytes.
+#[must_use]
+pub fn undo_encodings(data: &[u8], encodings: &[String], most: usize) -> Option<Vec<u8>> {
+    if encodings.len() > ENCODINGS_MAX {
+        return None;
+    }
+    let mut out = Cow::Borrowed(data);
+    for token in encodings.iter().rev().filter(|token| !plain(token)) {
+        let (_, codec) = content_codec(token)?;
+        let inflated = codec(&out, most);
+        if inflated.end != End::Complete {
+            return None;
+        }
+        out = Cow::Owned(inflated.data);
+    }
+    Some(out.into_owned())
+}
+
+/// Whether a content encoding leaves the bytes as they are.
+fn plain(token: &str) -> bool {
+    matches!(token, "identity" | "aws-chunked" | "")
+}
+
 /// The body with its content encodings undone, last applied first; as sent where they do not fit it.
 fn body(body: &Body, walker: &mut Walker<'_>) {
     if body.data.is_empty() {
@@ -126,7 +154,7 @@ fn body(body: &Body, walker: &mut Walker<'_>) {
     let content_type = body.content_type.as_deref();
     let mut chain: Vec<Decoding> = Vec::new();
     let mut data: Cow<'_, [u8]> = Cow::Borrowed(&body.data);
-    let tokens = body.encodings.iter().rev().filter(|token| !matches!(token.as_str(), "identity" | "aws-chunked" | ""));
+    let tokens = body.encodings.iter().rev().filter(|token| !plain(token));
     for token in tokens.take(ENCODINGS_MAX) {
         let Some((name, codec)) = content_codec(token) else {
             walker.weird("unknown content encoding");

@@ -13,14 +13,12 @@ mod multipart;
 mod ndjson;
 mod percent;
 mod shape;
-mod stream;
 mod url;
 mod walker;
 mod zlib;
 mod zstandard;
 
-pub use message::fields;
-pub use stream::{EMBEDDED_MAX, stream_fields};
+pub use message::{fields, stream_fields, undo_encodings};
 
 use shape::Input;
 use walker::Walker;

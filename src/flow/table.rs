@@ -58,6 +58,12 @@ pub struct FlowTable {
 }
 
 impl FlowTable {
+    /// The next flow id, for a flow that has no packets.
+    pub fn allot(&mut self) -> FlowId {
+        self.last_id += 1;
+        FlowId(self.last_id)
+    }
+
     /// Finds or opens the flow of a packet; none where it is neither TCP nor UDP.
     pub fn packet(&mut self, packet: &Packet<'_>) -> Option<Seen> {
         let (transport, src_port, dst_port, tcp) = match &packet.transport {
@@ -84,14 +90,14 @@ impl FlowTable {
             }
             replaced = Some(entry.id);
         }
-        self.last_id += 1;
+        let id = self.allot();
         let client_is_src = match tcp {
             Some((flags, ..)) if flags.syn => !flags.ack,
             Some(_) | None => is_client(src_port, dst_port),
         };
         let direction = if client_is_src { Direction::ToServer } else { Direction::ToClient };
         let mut entry = Entry {
-            id: FlowId(self.last_id),
+            id,
             client_is_low: client_is_src == src_is_low,
             syn: [None; 2],
             closed: [false; 2],

@@ -1,6 +1,6 @@
 //! What a capture holds: link-layer bytes with their time.
 
-use super::{App, KeySource, Timestamp};
+use super::{App, Exchange, KeySource, Timestamp};
 use std::sync::Arc;
 
 /// A link type number as in pcap and pcapng files (`LINKTYPE_*`, tcpdump.org/linktypes.html).
@@ -73,14 +73,31 @@ impl FrameBatch {
     }
 }
 
+/// An exchange that the capture holds as such (HAR), not as packets.
+#[derive(Debug)]
+pub struct ReadyExchange {
+    /// The connection it used: equal for exchanges of one connection, different for any other of the run.
+    pub connection: Arc<str>,
+    /// The exchange; its id is given by the pipeline.
+    pub exchange: Exchange,
+    /// Bytes of the request body that were sent and are not in the capture.
+    pub missing: u64,
+    /// What is odd about it.
+    pub odd: Vec<&'static str>,
+}
+
 /// What a capture yields, in its order.
 pub enum CaptureItem {
     /// Frames.
     Frames(FrameBatch),
+    /// Exchanges that are there as such.
+    Exchanges(Vec<ReadyExchange>),
     /// Lines of a TLS key log: a Decryption Secrets Block of the capture, or what a key log file grew by.
     Secrets(KeySource, Vec<u8>),
     /// Something about the capture that the user should know; reading went on or ended there.
     Warning(String),
+    /// As a warning, of a capture that is not damaged.
+    Note(String),
     /// Nothing more is at hand for now: all before it is to be taken in.
     Pause,
 }

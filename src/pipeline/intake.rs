@@ -3,7 +3,8 @@
 
 use super::connection::LateKeys;
 use crate::flow::FlowTable;
-use crate::model::{App, Direction, FlowId, FlowKey, Frame, Layer, Timestamp, Transport, Weird};
+use super::ready::{ReadyItem, Readying};
+use crate::model::{App, Direction, FlowId, FlowKey, Frame, Layer, ReadyExchange, Timestamp, Transport, Weird};
 use crate::packet::Decoder;
 use rustc_hash::FxHasher;
 use std::borrow::Cow;
@@ -27,6 +28,8 @@ pub(super) struct Item<'a> {
 #[derive(Debug)]
 pub(super) enum ItemKind<'a> {
     Packet(PacketItem<'a>),
+    /// An exchange that needs no reading.
+    Ready(Box<ReadyItem>),
     /// No packet of the flow will come any more.
     End,
     /// Keys that come from now on are too late for the flow.
@@ -64,6 +67,7 @@ pub(super) struct Intake {
     late_keys: LateKeys,
     decoder: Decoder,
     flows: FlowTable,
+    ready: Readying,
     order: u64,
     /// Flows that have not ended, with their lanes.
     open: BTreeMap<FlowId, u64>,
@@ -129,6 +133,20 @@ impl Intake {
             self.order += 1;
             weird(self.order, Weird::new(Layer::Flow, "flow given up: too many are open"));
         }
+    }
+
+    /// Takes an exchange that needs no reading.
+    pub(super) fn ready(&mut self, ready: ReadyExchange, items: &mut dyn FnMut(Item<'_>)) {
+        let ts = ready.exchange.ts;
+        let item = self.ready.number(ready, &mut self.flows);
+        let flow = item.exchange.id.flow;
+        if item.opened.is_some() {
+            self.open.insert(flow, flow.0);
+            self.last_flow = self.last_flow.max(flow);
+        }
+        self.last_ts = self.last_ts.max(ts);
+        self.order += 1;
+        items(Item { order: self.order, flow, lane: flow.0, ts, kind: ItemKind::Ready(Box::new(item)) });
     }
 
     /// Places in the order for something that concerns every flow: each flow's is this plus its id.

@@ -11,11 +11,12 @@ mod intake;
 mod ledger;
 mod observe;
 mod parallel;
+mod ready;
 mod shard;
 mod tls_layer;
 mod udp;
-mod unknown;
 
+pub use crate::decode::undo_encodings;
 pub use connection::LateKeys;
 pub use event::{Event, FlowSummary};
 pub use intake::WAITING_FLOWS_MAX;
@@ -23,10 +24,9 @@ pub use ledger::{DATA_FLOWS_MAX, HOSTS_MAX, Ledger, NAMES_MAX, TlsCount};
 pub use parallel::{Feed, run};
 pub use shard::Renderer;
 pub use tls_layer::TLS_HELD_MAX;
-pub use unknown::PIECE_MAX;
 
 use crate::detect::Detector;
-use crate::model::{Frame, KeySource};
+use crate::model::{Frame, KeySource, ReadyExchange};
 use crate::tls::KeyLog;
 use intake::Intake;
 use observe::Observer;
@@ -102,6 +102,14 @@ impl Pipeline {
         events.append(&mut weirds);
         events.sort_by_key(|&(order, _)| order);
         ready.extend(events.drain(..).map(|(_, event)| event));
+    }
+
+    /// Takes an exchange that the capture holds as such.
+    pub fn handle_exchange(&mut self, ready: ReadyExchange) {
+        self.use_keys();
+        let Self { intake, shard, events, ready: out, .. } = self;
+        intake.ready(ready, &mut |item| shard.item(item, events));
+        out.extend(events.drain(..).map(|(_, event)| event));
     }
 
     /// Takes lines of a key log; they are used from the next frame on. Gives the lines that were wrong.

@@ -5,7 +5,7 @@ use super::event::Event;
 use super::intake::{Intake, Item, ItemKind, PacketItem};
 use super::shard::{Ordered, Shard, shard_of};
 use super::{Pipeline, Settings};
-use crate::model::{CaptureItem, FrameBatch, Segment};
+use crate::model::{CaptureItem, FrameBatch, ReadyExchange, Segment};
 use crate::tls::{KeyLog, KeyLogProblem};
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -23,8 +23,8 @@ pub trait Feed {
     fn next(&mut self) -> Option<CaptureItem>;
     /// An event.
     fn event(&mut self, event: Event);
-    /// The last lines of a key log were read: those that were wrong, and how many sessions have keys by now.
-    fn keys_read(&mut self, problems: Vec<KeyLogProblem>, sessions: usize);
+    /// Lines of the last key log that were wrong.
+    fn key_problems(&mut self, problems: Vec<KeyLogProblem>);
     /// Something about the capture that the user should know.
     fn warning(&mut self, warning: String);
     /// The events of another batch have all been handed over. False ends the run early.
@@ -57,11 +57,22 @@ fn run_here(settings: &Settings, feed: &mut dyn Feed) {
                     break;
                 }
             }
+            CaptureItem::Exchanges(batch) => {
+                for exchange in batch {
+                    pipeline.handle_exchange(exchange);
+                    while let Some(event) = pipeline.poll_event() {
+                        feed.event(event);
+                    }
+                }
+                if !feed.progress() {
+                    break;
+                }
+            }
             CaptureItem::Secrets(source, text) => {
                 let problems = pipeline.handle_keys(source, &text);
-                feed.keys_read(problems, pipeline.keys.sessions());
+                feed.key_problems(problems);
             }
-            CaptureItem::Warning(warning) => feed.warning(warning),
+            CaptureItem::Warning(warning) | CaptureItem::Note(warning) => feed.warning(warning),
             CaptureItem::Pause => {
                 pipeline.use_keys();
                 while let Some(event) = pipeline.poll_event() {
@@ -113,12 +124,18 @@ fn run_threads(settings: &Settings, threads: usize, feed: &mut dyn Feed) {
                         break;
                     }
                 }
+                CaptureItem::Exchanges(batch) => {
+                    driver.use_keys(&keys, &mut keys_changed);
+                    driver.send_exchanges(batch);
+                    if !driver.collect(IN_FLIGHT, feed) {
+                        break;
+                    }
+                }
                 CaptureItem::Secrets(source, text) => {
-                    let problems = keys.add_text(source, &text);
-                    feed.keys_read(problems, keys.sessions());
+                    feed.key_problems(keys.add_text(source, &text));
                     keys_changed = true;
                 }
-                CaptureItem::Warning(warning) => feed.warning(warning),
+                CaptureItem::Warning(warning) | CaptureItem::Note(warning) => feed.warning(warning),
                 CaptureItem::Pause => {
                     driver.use_keys(&keys, &mut keys_changed);
                     if !driver.collect(0, feed) || !feed.progress() {
@@ -159,6 +176,15 @@ impl Driver {
             );
         }
         self.post(Some(&batch.segment), posts, own);
+    }
+
+    fn send_exchanges(&mut self, batch: Vec<ReadyExchange>) {
+        let count = self.workers.len();
+        let mut posts: Vec<Vec<Posted>> = (0..count).map(|_| Vec::new()).collect();
+        for exchange in batch {
+            self.intake.ready(exchange, &mut |item| posts[shard_of(item.lane, count)].push(post(item, 0)));
+        }
+        self.post(None, posts, Vec::new());
     }
 
     fn finish(&mut self) {
@@ -236,6 +262,7 @@ fn post(item: Item<'_>, base: usize) -> Posted {
     let (kind, place) = match kind {
         ItemKind::End => (ItemKind::End, None),
         ItemKind::StopWaiting => (ItemKind::StopWaiting, None),
+        ItemKind::Ready(ready) => (ItemKind::Ready(ready), None),
         ItemKind::Packet(PacketItem { direction, opened, app, tcp, payload, missing }) => {
             let (payload, place) = match payload {
                 Cow::Borrowed(bytes) => {
@@ -255,6 +282,7 @@ impl Posted {
         let kind = match kind {
             ItemKind::End => ItemKind::End,
             ItemKind::StopWaiting => ItemKind::StopWaiting,
+            ItemKind::Ready(ready) => ItemKind::Ready(ready),
             ItemKind::Packet(packet) => {
                 let payload = match place {
                     Some((at, len)) => Cow::Borrowed(segment.get(at..at + len).unwrap_or_default()),

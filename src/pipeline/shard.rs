@@ -7,6 +7,7 @@ use super::connection::{LateKeys, Shared, Stack};
 use super::event::{Event, FlowSummary};
 use super::intake::{Item, ItemKind, PacketItem, TcpItem};
 use super::observe::Observer;
+use super::ready::ReadyItem;
 use super::tls_layer::NO_LONGER_HELD;
 use super::udp::UdpFlow;
 use crate::flow::{Delivery, Segment, TcpStream};
@@ -52,6 +53,8 @@ struct FlowState {
 enum Content {
     Tcp(Box<TcpState>),
     Udp(UdpFlow),
+    /// Exchanges that need no reading; the TLS session of the first.
+    Ready(Option<Arc<TlsInfo>>),
 }
 
 struct TcpState {
@@ -69,8 +72,7 @@ impl Shard {
         observer: Option<Observer>,
         exchanges: Exchanges,
     ) -> Self {
-        let collected = Collected::new(observer.is_some());
-        let output = Emitting { observer, exchanges, collected };
+        let output = Emitting { observer, exchanges, collected: Collected::default() };
         Self { flows: FxHashMap::default(), keys, late_keys, output }
     }
 
@@ -109,6 +111,19 @@ impl Shard {
                     flow.stop_waiting(&mut output.collected);
                     output.emit(order, flow, events);
                 }
+            }
+            ItemKind::Ready(ready) => {
+                let flow = match flows.entry(item.flow) {
+                    Entry::Occupied(entry) => entry.into_mut(),
+                    Entry::Vacant(entry) => match FlowState::open_ready(&ready, ts, keys) {
+                        Some(flow) => entry.insert(flow),
+                        None => return,
+                    },
+                };
+                flow.first_ts = flow.first_ts.min(ts);
+                flow.last_ts = flow.last_ts.max(ts);
+                flow.bytes += ready.deliver(&mut output.collected);
+                output.emit(order, flow, events);
             }
             ItemKind::Packet(packet) => {
                 let flow = match flows.entry(item.flow) {
@@ -150,14 +165,6 @@ impl Emitting {
                 Exchanges::Dropped | Exchanges::Rendered(_) => {}
             }
         }
-        for piece in collected.pieces.drain(..) {
-            if let Some(observer) = observer {
-                let observed = observer.observe_piece(piece, &mut collected.weirds);
-                if !observed.is_empty() {
-                    events.push((order, Event::Observed(observed)));
-                }
-            }
-        }
         for exchange in collected.exchanges.drain(..) {
             flow.exchanges += 1;
             let event = match exchanges {
@@ -192,16 +199,34 @@ impl FlowState {
             }
             TransportProtocol::Udp => Content::Udp(UdpFlow::default()),
         };
-        Some(Self {
-            shared: Shared {
-                flow: id,
-                key,
-                app: packet.app.clone(),
-                keys: Arc::clone(keys),
-                late_keys,
-                next_index: 0,
-                from_start,
-            },
+        let shared = Shared {
+            flow: id,
+            key,
+            app: packet.app.clone(),
+            keys: Arc::clone(keys),
+            late_keys,
+            next_index: 0,
+            from_start,
+        };
+        Some(Self::new(shared, ts, content))
+    }
+
+    fn open_ready(ready: &ReadyItem, ts: Timestamp, keys: &Arc<KeyLog>) -> Option<Self> {
+        let shared = Shared {
+            flow: ready.exchange.id.flow,
+            key: ready.opened?,
+            app: ready.exchange.app.clone(),
+            keys: Arc::clone(keys),
+            late_keys: LateKeys::Never,
+            next_index: 0,
+            from_start: true,
+        };
+        Some(Self::new(shared, ts, Content::Ready(ready.exchange.tls.clone())))
+    }
+
+    fn new(shared: Shared, ts: Timestamp, content: Content) -> Self {
+        Self {
+            shared,
             first_ts: ts,
             last_ts: ts,
             bytes: 0,
@@ -210,7 +235,7 @@ impl FlowState {
             host: None,
             exchanges: 0,
             content,
-        })
+        }
     }
 
     fn packet(&mut self, packet: PacketItem<'_>, ts: Timestamp, out: &mut Collected) {
@@ -224,10 +249,10 @@ impl FlowState {
             }
             (Content::Udp(udp), None) => {
                 self.bytes += packet.payload.len() as u64;
-                udp.datagram(&mut self.shared, &packet.payload, packet.direction, ts, out);
+                udp.datagram(&self.shared, &packet.payload, packet.direction, ts, out);
             }
             // The key says TCP or UDP, so a packet of the other kind is another flow.
-            (Content::Tcp(_), None) | (Content::Udp(_), Some(_)) => {}
+            (Content::Tcp(_), None) | (Content::Udp(_), Some(_)) | (Content::Ready(_), _) => {}
         }
     }
 
@@ -250,6 +275,7 @@ impl FlowState {
         let tls = match &self.content {
             Content::Tcp(tcp) => tcp.over.clone().unwrap_or_else(|| tcp.stack.tls()),
             Content::Udp(_) => None,
+            Content::Ready(tls) => tls.clone(),
         };
         // A session nothing was read of is closed as a whole, its handshake included.
         let closed = self.exchanges == 0 && self.opaque_reason.is_some();

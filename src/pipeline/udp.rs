@@ -2,7 +2,6 @@
 
 use super::collected::Collected;
 use super::connection::Shared;
-use super::unknown;
 use crate::dns;
 use crate::model::{Direction, OpaqueReason, Timestamp};
 
@@ -19,7 +18,7 @@ pub(super) struct UdpFlow {
 impl UdpFlow {
     pub(super) fn datagram(
         &mut self,
-        shared: &mut Shared,
+        shared: &Shared,
         payload: &[u8],
         direction: Direction,
         ts: Timestamp,
@@ -40,11 +39,8 @@ impl UdpFlow {
             return;
         }
         self.quic |= direction == Direction::ToServer && is_quic(payload);
-        if self.quic {
-            out.opaque(payload.len(), OpaqueReason::Quic);
-        } else {
-            unknown::datagram(shared, payload, direction, ts, out);
-        }
+        let reason = if self.quic { OpaqueReason::Quic } else { OpaqueReason::UnknownProtocol };
+        out.opaque(payload.len(), reason);
     }
 
     /// Names are told when first asked for, and again with the addresses an answer gives.

@@ -4,6 +4,5 @@ mod cli;
 mod demo;
 mod formats;
 mod run;
-mod streams;
 #[path = "../support/mod.rs"]
 mod support;
