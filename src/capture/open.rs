@@ -270,13 +270,19 @@ impl Capture {
         if let Bytes::Stream(_) = self.bytes {
             while self.rest.len() <= har::HELD_MAX && self.fill()? > 0 {}
         }
+        let cut = self.rest.len() > har::HELD_MAX;
         let segment: Segment = match &self.bytes {
             Bytes::Mapped(map) => Arc::clone(map),
             Bytes::Stream(_) | Bytes::Har(_) => Arc::new(std::mem::take(&mut self.rest)),
         };
         let har = Har::open(&self.name, text, segment);
-        let wrong = |Problem { offset, message }| CaptureError::NotACapture { name: self.name.clone(), offset, message };
-        self.bytes = Bytes::Har(Box::new(har.map_err(wrong)?));
+        let wrong =
+            |Problem { offset, message }| CaptureError::NotACapture { name: self.name.clone(), offset, message };
+        let mut har = har.map_err(wrong)?;
+        if cut {
+            har.was_cut();
+        }
+        self.bytes = Bytes::Har(Box::new(har));
         Ok(true)
     }
 
@@ -510,7 +516,12 @@ fn open_stdin() -> io::Result<Bytes> {
 }
 
 fn is_compressed(head: &[u8]) -> bool {
-    head.starts_with(&[0x1f, 0x8b]) || head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+    head.starts_with(&[0x1f, 0x8b]) || head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) || is_zlib(head)
+}
+
+/// A zlib header with a window of 32 KiB (RFC 1950 §2.2), as in mitmproxy's `.zhar`.
+fn is_zlib(head: &[u8]) -> bool {
+    matches!(head, [0x78, flags, ..] if (0x7800 | u16::from(*flags)).is_multiple_of(31) && flags & 0x20 == 0)
 }
 
 /// Looks at the first bytes of a stream and puts a decompressor over it where they ask for one.
@@ -518,8 +529,11 @@ fn decompressing(mut reader: Box<dyn Read + Send>) -> io::Result<Bytes> {
     let mut head = Vec::new();
     reader.by_ref().take(4).read_to_end(&mut head)?;
     let (gzip, zstandard) = (head.starts_with(&[0x1f, 0x8b]), head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]));
+    let zlib = is_zlib(&head);
     let whole = io::Cursor::new(head).chain(reader);
-    let reader: Box<dyn Read + Send> = if gzip {
+    let reader: Box<dyn Read + Send> = if zlib {
+        Box::new(flate2::read::ZlibDecoder::new(whole))
+    } else if gzip {
         Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(READ_SIZE, whole)))
     } else if zstandard {
         Box::new(zstd::stream::read::Decoder::new(whole)?)

@@ -18,7 +18,7 @@ pub(super) struct Cli {
 pub(super) enum Command {
     /// Audit a small shipped capture against a shipped policy: no arguments, no network, no root
     Demo(Demo),
-    /// Audit saved captures: pcap, pcapng (also .gz, .zst), or - for a stream on standard input
+    /// Audit saved captures: pcap, pcapng, HAR (also .gz, .zst), or - for a stream on standard input
     Replay(Box<Replay>),
     /// Read privacy policies
     Policy(Policy),

@@ -2,8 +2,8 @@
 //! to which flow and when a flow ends, so that the shards behind it need not know of each other.
 
 use super::connection::LateKeys;
-use crate::flow::FlowTable;
 use super::ready::{ReadyItem, Readying};
+use crate::flow::FlowTable;
 use crate::model::{App, Direction, FlowId, FlowKey, Frame, Layer, ReadyExchange, Timestamp, Transport, Weird};
 use crate::packet::Decoder;
 use rustc_hash::FxHasher;

@@ -79,8 +79,9 @@ fn size(exchange: &Exchange) -> u64 {
         let line = (request.method.len() + request.target.len()) as u64 + 12;
         request.body.bytes + if has_heads { line + fields(&request.headers) } else { 0 }
     });
-    let response = exchange.response.as_ref().map_or(0, |response| {
-        response.body.bytes + if has_heads { 17 + fields(&response.headers) } else { 0 }
-    });
+    let response = exchange
+        .response
+        .as_ref()
+        .map_or(0, |response| response.body.bytes + if has_heads { 17 + fields(&response.headers) } else { 0 });
     request + response
 }

@@ -152,7 +152,7 @@ fn each_packet(file: &[u8], mut visit: impl FnMut(&divulge::model::Packet<'_>)) 
                     packet.iter().for_each(&mut visit);
                 }
             }
-            CaptureItem::Secrets(..) | CaptureItem::Pause => {}
+            CaptureItem::Exchanges(_) | CaptureItem::Secrets(..) | CaptureItem::Note(_) | CaptureItem::Pause => {}
             CaptureItem::Warning(text) => panic!("{text}"),
         }
     }

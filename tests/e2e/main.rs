@@ -3,6 +3,7 @@
 mod cli;
 mod demo;
 mod formats;
+mod har;
 mod run;
 #[path = "../support/mod.rs"]
 mod support;

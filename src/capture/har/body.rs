@@ -97,7 +97,8 @@ fn encodings_left(bytes: &[u8], headers: &Headers) -> Vec<String> {
     let tokens = fields.flat_map(|(_, value)| value.split(|&byte| byte == b','));
     let tokens: Vec<String> =
         tokens.map(|token| String::from_utf8_lossy(token.trim_ascii()).to_ascii_lowercase()).collect();
-    let is_text = || std::str::from_utf8(bytes).is_ok_and(|text| !text.contains(|c: char| c < ' ' && !c.is_whitespace()));
+    let is_text =
+        || std::str::from_utf8(bytes).is_ok_and(|text| !text.contains(|c: char| c < ' ' && !c.is_whitespace()));
     if tokens.is_empty() || bytes.is_empty() || is_text() || undo_encodings(bytes, &tokens, TRIAL_MAX).is_none() {
         return Vec::new();
     }
@@ -184,7 +185,8 @@ fn multipart(params: &[Node<'_>], mime: &str) -> Vec<u8> {
     let mut out = Vec::new();
     for param in params {
         let part = |name: &str| param.get(name).and_then(Node::bytes).unwrap_or_default();
-        let quoted = |bytes: &[u8]| bytes.iter().copied().filter(|byte| !matches!(byte, b'"' | b'\r' | b'\n')).collect();
+        let quoted =
+            |bytes: &[u8]| bytes.iter().copied().filter(|byte| !matches!(byte, b'"' | b'\r' | b'\n')).collect();
         let (name, file): (Vec<u8>, Vec<u8>) = (quoted(&part("name")), quoted(&part("fileName")));
         out.extend_from_slice(format!("--{boundary}\r\nContent-Disposition: form-data; name=\"").as_bytes());
         out.extend_from_slice(&name);
@@ -261,7 +263,10 @@ mod tests {
             let bytes = of_params(node.elements(), "application/x-www-form-urlencoded", size).expect("a body");
             String::from_utf8(bytes).expect("text")
         };
-        assert_eq!(form(r#"[{"name": "a", "value": "1+2/3="}, {"name": "b", "value": "é&"}]"#, None), "a=1%2B2%2F3%3D&b=%C3%A9%26");
+        assert_eq!(
+            form(r#"[{"name": "a", "value": "1+2/3="}, {"name": "b", "value": "é&"}]"#, None),
+            "a=1%2B2%2F3%3D&b=%C3%A9%26"
+        );
         assert_eq!(form(r#"[{"name": "a", "value": "1%2B2"}, {"name": "b", "value": "x+y"}]"#, None), "a=1%2B2&b=x+y");
         assert_eq!(form(r#"[{"name": "{\"op\":1}", "value": ""}]"#, Some(8)), "{\"op\":1}");
         let parts = node(r#"[{"name": "f", "fileName": "x.txt", "contentType": "text/plain", "value": "v"}]"#);

@@ -140,9 +140,9 @@ fn request_body(node: &Node<'_>, headers: &Headers) -> (Body, u64, Vec<&'static 
     let size = node.get("bodySize").and_then(Node::count);
     let discarded = node.text_of("_requestBodyStatus").is_some_and(|status| status.starts_with("discarded"));
     let extra = || [node.get("_content"), node.get("content")].into_iter().flatten().find_map(|n| text_of(n, size));
-    let text = post.and_then(|post| text_of(post, size));
+    let posted = post.and_then(|post| text_of(post, size));
     // A placeholder may stand in the text where the bytes are kept beside it.
-    let content = if discarded { extra().or(text) } else { text.or_else(extra) };
+    let content = if discarded { extra().or(posted) } else { posted.or_else(extra) };
     let content = content.or_else(|| {
         let params = post.and_then(|post| post.get("params")).map(Node::elements).unwrap_or_default();
         let form = mime.clone().or_else(|| headers.get("content-type").map(text)).unwrap_or_default();
@@ -173,16 +173,19 @@ fn read_response(node: &Node<'_>, method: &str) -> Option<Response> {
     let status = status.and_then(|status| u16::try_from(status).ok()).unwrap_or(0);
     let content = node.get("content");
     let size = content.and_then(|content| content.get("size")).and_then(Node::count);
-    let text = content.and_then(|content| text_of(content, size));
-    if status == 0 && fields.headers.is_empty() && text.is_none() {
+    let read = content.and_then(|content| text_of(content, size));
+    if status == 0 && fields.headers.is_empty() && read.is_none() {
         return None;
     }
     let mime = content.and_then(|content| content.text_of("mimeType")).filter(|mime| !mime.ends_with("x-unknown"));
     let bodiless = method == "HEAD" || matches!(status, 100..=199 | 204 | 304);
-    let (bytes, complete) = match text {
+    let (bytes, complete) = match read {
         Some(content) => {
-            let whole = !content.lossy && size.is_none_or(|size| size <= content.bytes.len() as u64);
-            (content.bytes, whole)
+            // mitmproxy gives the size before the content encoding is undone.
+            let compression = node.get("content").and_then(|node| node.get("compression")).and_then(Node::number);
+            let length = content.bytes.len() as u64;
+            let whole = size.is_none_or(|size| size <= length) || compression.is_some_and(|gain| gain < 0.0);
+            (content.bytes, whole && !content.lossy)
         }
         None => (Vec::new(), bodiless || size.unwrap_or(0) == 0),
     };

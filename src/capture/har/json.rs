@@ -49,11 +49,6 @@ impl<'a> Text<'a> {
         Cow::Owned(out)
     }
 
-    /// As text, what is no UTF-8 replaced.
-    pub(super) fn text(self) -> String {
-        String::from_utf8_lossy(&self.bytes()).into_owned()
-    }
-
     fn is(self, name: &str) -> bool {
         self.0 == name.as_bytes() || (self.0.contains(&b'\\') && *self.bytes() == *name.as_bytes())
     }

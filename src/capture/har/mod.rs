@@ -15,7 +15,7 @@ mod tests;
 use super::format::Problem;
 use crate::model::{CaptureItem, Segment, Timestamp};
 use entry::Unsent;
-use json::{Cursor, Node, Stop};
+use json::{Cursor, Stop};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -106,7 +106,26 @@ impl Har {
             last = place.ts;
         }
         places.sort_by_key(|place| place.ts);
-        Ok(Self { name: name.to_owned(), bytes, places, next: 0, ending, wrong: 0, told: Vec::new(), local: 0, taken: 0 })
+        Ok(Self {
+            name: name.to_owned(),
+            bytes,
+            places,
+            next: 0,
+            ending,
+            wrong: 0,
+            told: Vec::new(),
+            local: 0,
+            taken: 0,
+        })
+    }
+
+    /// Says that the file was longer than what could be held of it.
+    pub(super) fn was_cut(&mut self) {
+        let text = format!(
+            "{}: a HAR that is compressed or comes from a pipe is held in memory; only its first {HELD_MAX} bytes were read",
+            self.name
+        );
+        self.ending.push_front(CaptureItem::Warning(text));
     }
 
     /// Bytes of entries read so far.
@@ -266,10 +285,4 @@ fn problem(data: &[u8], stop: Stop) -> Problem {
     };
     let line = memchr::memchr_iter(b'\n', &data[..offset.min(data.len())]).count() + 1;
     Problem { offset: offset as u64, message: format!("line {line}: {message}") }
-}
-
-/// The text of a node, for tests of its readers.
-#[cfg(test)]
-fn parsed(json: &str) -> Node<'_> {
-    Cursor::new(json.as_bytes(), 0).value().expect("JSON")
 }
