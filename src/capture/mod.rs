@@ -1,10 +1,17 @@
-//! Capture files and streams → batches of frames, or of exchanges: pcap, pcapng and HAR, plain, gzip or Zstandard,
-//! mapped files and streams. Knows no protocol: what is inside a frame is left to `packet`.
+//! Capture files, pcap streams and network interfaces → batches of frames, or of exchanges: pcap, pcapng and HAR, plain,
+//! gzip or Zstandard, mapped files and streams; libpcap where the feature `live` is on. Knows no protocol: what is
+//! inside a frame is left to `packet`.
 
 mod format;
 mod har;
+#[cfg(feature = "live")]
+pub mod live;
 mod open;
+mod record;
+mod told;
 
 pub use format::{FRAME_MAX, Problem};
 pub use har::{ENTRIES_MAX, HELD_MAX};
 pub use open::{Capture, CaptureError, Input};
+pub use record::Recorder;
+pub use told::{Coming, Streaming, Told};

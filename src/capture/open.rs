@@ -37,6 +37,17 @@ impl Input {
             Self::Stdin => "standard input".to_owned(),
         }
     }
+
+    /// Whether it comes as it happens (a pipe, a terminal, a socket) instead of being there as a file is.
+    #[must_use]
+    pub fn is_coming(&self) -> bool {
+        let kind = match self {
+            Self::File(path) => std::fs::metadata(path),
+            Self::Stdin => stdin_metadata(),
+        };
+        // What can't be looked at will be told when it is opened.
+        kind.is_ok_and(|kind| !kind.is_file() && !kind.is_dir())
+    }
 }
 
 /// Why an input can't be read at all.
@@ -96,6 +107,7 @@ pub struct Capture {
     offset: u64,
     /// Bytes of a stream read but not yet taken.
     rest: Vec<u8>,
+    scratch: Vec<u8>,
     frames: u64,
     secrets: Secrets,
     done: bool,
@@ -149,6 +161,7 @@ impl Capture {
             format: Format::new(),
             offset: 0,
             rest: Vec::new(),
+            scratch: Vec::new(),
             frames: 0,
             secrets: Secrets::Yield,
             done: false,
@@ -335,24 +348,20 @@ impl Capture {
     /// Reads more of a stream; 0 at its end (and for a mapped file, which has no more).
     fn fill(&mut self) -> Result<usize, CaptureError> {
         let Bytes::Stream(reader) = &mut self.bytes else { return Ok(0) };
-        let old = self.rest.len();
-        self.rest.resize(old + READ_SIZE, 0);
+        // Kept from read to read: a stream may bring a packet at a time.
+        self.scratch.resize(READ_SIZE, 0);
         loop {
-            match reader.read(&mut self.rest[old..]) {
+            match reader.read(&mut self.scratch) {
                 Ok(count) => {
-                    self.rest.truncate(old + count);
+                    self.rest.extend_from_slice(&self.scratch[..count]);
                     return Ok(count);
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 // A compressed file that ends early is a truncated capture, not a failure.
-                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                    self.rest.truncate(old);
-                    return Ok(0);
-                }
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(0),
                 Err(source) => {
-                    self.rest.truncate(old);
                     self.done = true;
-                    let offset = self.offset + old as u64;
+                    let offset = self.offset + self.rest.len() as u64;
                     return Err(CaptureError::Read { name: self.name.clone(), offset, source });
                 }
             }
@@ -508,6 +517,17 @@ fn open_stdin() -> io::Result<Bytes> {
     // Redirected from a file it can be mapped like one; from a pipe it is a stream.
     let file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
     open_file(file)
+}
+
+#[cfg(unix)]
+fn stdin_metadata() -> io::Result<std::fs::Metadata> {
+    use std::os::fd::AsFd;
+    File::from(io::stdin().as_fd().try_clone_to_owned()?).metadata()
+}
+
+#[cfg(not(unix))]
+fn stdin_metadata() -> io::Result<std::fs::Metadata> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 #[cfg(not(unix))]

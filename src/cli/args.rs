@@ -20,6 +20,8 @@ pub(super) enum Command {
     Demo(Demo),
     /// Audit saved captures: pcap, pcapng, HAR (also .gz, .zst), or - for a stream on standard input
     Replay(Box<Replay>),
+    /// Audit what a network interface carries, as it happens (needs a build with the feature live)
+    Live(Box<Live>),
     /// Read privacy policies
     Policy(Policy),
     /// Look at the rules
@@ -52,7 +54,41 @@ pub(super) struct Replay {
     /// Captures in the order they were taken; - is standard input
     #[arg(required_unless_present = "first_party", value_name = "INPUT")]
     pub(super) inputs: Vec<String>,
-    /// TLS key log (SSLKEYLOGFILE), or a folder of them; may be repeated
+    #[command(flatten)]
+    pub(super) run: Run,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Live {
+    /// Network interface, or any for all of them (Linux); without it the first that runs is used
+    #[arg(short, long, value_name = "NAME")]
+    pub(super) interface: Option<String>,
+    /// List the interfaces there are
+    #[arg(long, conflicts_with = "interface")]
+    pub(super) list: bool,
+    /// Capture only what this BPF filter lets through, such as "host 10.0.0.7 and not port 22" (see pcap-filter(7))
+    #[arg(short, long, value_name = "BPF")]
+    pub(super) filter: Option<String>,
+    /// Write what is captured to a pcapng file as well, with the TLS keys that come by
+    #[arg(short, long, value_name = "FILE")]
+    pub(super) write: Option<PathBuf>,
+    /// Most bytes kept of a frame
+    #[arg(long, value_name = "BYTES", default_value_t = 262_144, value_parser = clap::value_parser!(u32).range(64..=16_777_216))]
+    pub(super) snaplen: u32,
+    /// Take in all frames that pass by, not only those of this machine
+    #[arg(long)]
+    pub(super) promisc: bool,
+    /// The kernel's buffer, MiB: more where it reports dropped packets
+    #[arg(long, value_name = "MIB", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1_024))]
+    pub(super) buffer: u16,
+    #[command(flatten)]
+    pub(super) run: Run,
+}
+
+/// What all runs have in common.
+#[derive(Debug, Args)]
+pub(super) struct Run {
+    /// TLS key log (SSLKEYLOGFILE), or a folder of them; may be repeated. Beside a live capture it is read as it grows
     #[arg(long, value_name = "FILE")]
     pub(super) keys: Vec<PathBuf>,
     /// Privacy policy to judge against (text, or TOML written by `policy import`); may be repeated
@@ -112,7 +148,7 @@ impl Replay {
     /// Inputs and domains as they were meant: `--first-party` takes any number of words, so captures that follow it
     /// on the command line have gone to it. They are told by being there.
     pub(super) fn inputs_and_domains(&self) -> (Vec<String>, Vec<String>) {
-        let (mut inputs, mut domains) = (self.inputs.clone(), self.first_party.clone());
+        let (mut inputs, mut domains) = (self.inputs.clone(), self.run.first_party.clone());
         if inputs.is_empty() {
             let is_input = |word: &String| word == "-" || std::path::Path::new(word).exists();
             let first = domains.iter().rposition(|word| !is_input(word)).map_or(0, |at| at + 1);

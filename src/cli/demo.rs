@@ -2,14 +2,14 @@
 
 use super::args::{Demo, Format};
 use super::replay::{
-    Output, Quiet, color_of_stdout, conclude, lang, show_values, threads, wants_screen, width, write_report,
+    Keyboard, Output, Quiet, color_of_stdout, conclude, lang, show_values, threads, wants_screen, width, write_report,
 };
 use super::{Exit, Failure, screen};
 use crate::model::Segment;
 use crate::policy;
 use crate::report::ReportOptions;
 use crate::rules::{parse_marks, parse_profile};
-use crate::session::{self, Case, LoadError, Source, Wanted, policy_used};
+use crate::session::{self, Case, Interrupt, LoadError, Source, Wanted, policy_used};
 use crate::tls::KeyLog;
 use std::fs;
 use std::path::Path;
@@ -35,10 +35,10 @@ pub(super) fn run(args: &Demo) -> Result<Exit, Failure> {
     }
     let case = case()?;
     let show = show_values(args.show_values);
-    let outcome = if wants_screen(args.tui, true) {
+    let outcome = if wants_screen(args.tui, true, Keyboard::Stdin) {
         screen::run(case, threads(None), show, Some(INTRO.to_owned()))?
     } else {
-        let outcome = session::replay(&case, &Wanted::Findings, threads(None), &mut Quiet);
+        let outcome = session::replay(case, &Wanted::Findings, threads(None), &mut Quiet);
         let mut out = Output::open(None)?;
         for paragraph in INTRO.split("\n\n") {
             writeln!(out.writer(), "{}\n", wrapped(paragraph, width()))?;
@@ -80,6 +80,9 @@ fn case() -> Result<Case, Failure> {
         sources: vec![Source::Memory("traffic.pcapng".to_owned(), traffic)],
         rules: Arc::new(rules),
         keys: KeyLog::new(),
+        growing_keys: Vec::new(),
+        recorder: None,
+        interrupt: Interrupt::default(),
         policies,
         first_party: profile.first_party.clone(),
         app: profile.package.clone(),

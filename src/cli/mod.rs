@@ -4,10 +4,12 @@ mod args;
 mod demo;
 mod emit;
 mod explain;
+mod live;
 mod policy;
 mod replay;
 mod rules;
 mod screen;
+mod signals;
 
 use args::{Cli, Command};
 use clap::Parser;
@@ -55,6 +57,7 @@ pub fn main() -> ExitCode {
     let ended = match &cli.command {
         Command::Demo(demo) => demo::run(demo),
         Command::Replay(replay) => replay::run(replay),
+        Command::Live(live) => live::run(live),
         Command::Policy(policy) => policy::run(policy),
         Command::Rules(rules) => rules::run(rules),
         Command::Explain { code } => explain::run(code),
@@ -92,6 +95,11 @@ pub(crate) fn complain(message: &str) {
 /// As [`complain`], for what is no failure.
 pub(crate) fn warn(message: &str) {
     say("warning", message);
+}
+
+/// As [`complain`], for what is good to know before a long run.
+pub(crate) fn note(message: &str) {
+    say("note", message);
 }
 
 fn say(kind: &str, message: &str) {

@@ -1,12 +1,13 @@
 //! `divulge replay`.
 
-use super::args::{Emit, FailOn, Format, Lang, Replay, Tui};
+use super::args::{Emit, FailOn, Format, Lang, Replay, Run, Tui};
 use super::emit::Emitter;
-use super::{Exit, Failure, complain, screen, warn};
+use super::{Exit, Failure, complain, note, screen, signals, warn};
+use crate::capture::Input;
 use crate::model::{Report, Severity};
 use crate::pipeline::Event;
 use crate::report::{self, Color, Redactor, ReportOptions, ShowValues, ndjson};
-use crate::session::{self, Case, Outcome, Paths, Sink, Wanted};
+use crate::session::{self, Case, Outcome, Paths, Sink, Source, Wanted};
 use std::fs::File;
 use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::Path;
@@ -22,41 +23,88 @@ pub(super) fn run(args: &Replay) -> Result<Exit, Failure> {
         let message = "no INPUT given: words after --first-party are domains unless they are files that exist";
         return Err(Failure::Said(message.to_owned()));
     }
+    let case = load(&args.run, &inputs, &first_party, Extent::Inputs)?;
+    audit(&args.run, case)
+}
+
+/// Whether the inputs are all a run reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// They are.
+    Inputs,
+    /// A network interface comes beside them.
+    AndLive,
+}
+
+/// Loads what the arguments name.
+pub(super) fn load(args: &Run, inputs: &[String], first_party: &[String], extent: Extent) -> Result<Case, Failure> {
     let case = session::load_case(&Paths {
-        inputs: &inputs,
+        inputs,
+        live: extent == Extent::AndLive,
         keys: &args.keys,
         policies: &args.policy,
         policy_version: args.policy_version.as_deref(),
         profile: args.profile.as_deref(),
         rules: &args.rules,
-        first_party: &first_party,
+        first_party,
         app: args.app.as_deref(),
         marks: args.marks.as_deref(),
     })?;
+    Ok(case)
+}
+
+/// Runs a case and shows its outcome as the arguments ask for.
+pub(super) fn audit(args: &Run, case: Case) -> Result<Exit, Failure> {
+    let coming = case.sources.iter().any(Source::is_coming);
+    let piped = case.sources.iter().any(|source| matches!(source, Source::Input(Input::Stdin)));
+    for path in case.growing_keys.iter().filter(|path| !path.exists()) {
+        note(&format!("{}: not there yet; it is read as soon as it is", path.display()));
+    }
     let threads = threads(args.threads);
     let show = show_values(args.show_values);
     let plain = args.format.is_none() && args.emit.is_none() && args.output.is_none();
-    let outcome = if wants_screen(args.tui, plain) {
-        screen::run(case, threads, show, None)?
-    } else {
-        let mut out = Output::open(args.output.as_deref())?;
-        let outcome = match args.emit {
-            Some(what) => emit(args, what, &case, threads, show, out.writer())?,
-            None => {
-                let outcome = session::replay(&case, &Wanted::Findings, threads, &mut Quiet);
-                let options =
-                    ReportOptions { show_values: show, width: width(), lang: lang(args.lang), color: color(args) };
-                // A report on inputs of which none could be opened would look like a clean one.
-                if outcome.report.frames > 0 || outcome.failures.is_empty() {
-                    write_report(&outcome.report, args.format.unwrap_or(Format::Text), &options, out.writer())?;
-                }
-                outcome
-            }
-        };
-        out.writer().flush()?;
-        outcome
+    let keyboard = if piped { Keyboard::Terminal } else { Keyboard::Stdin };
+    if wants_screen(args.tui, plain, keyboard) {
+        let outcome = screen::run(case, threads, show, None)?;
+        // What came by is gone, so its report must not go with the screen.
+        if coming {
+            report(args, &outcome, show)?;
+        }
+        return Ok(conclude(&outcome, args.fail_on, args.min_coverage, args.strict));
+    }
+    if coming {
+        signals::end_with_report(&case.interrupt)?;
+    }
+    let outcome = match args.emit {
+        Some(what) => {
+            let mut out = Output::open(args.output.as_deref())?;
+            let outcome = emit(args, what, case, threads, show, out.writer())?;
+            out.writer().flush()?;
+            outcome
+        }
+        None => {
+            // A file that can't be written is told before the run, not after it.
+            let out = Output::open(args.output.as_deref())?;
+            let outcome = session::replay(case, &Wanted::Findings, threads, &mut Quiet);
+            report_to(args, &outcome, show, out)?;
+            outcome
+        }
     };
     Ok(conclude(&outcome, args.fail_on, args.min_coverage, args.strict))
+}
+
+fn report(args: &Run, outcome: &Outcome, show: ShowValues) -> Result<(), Failure> {
+    report_to(args, outcome, show, Output::open(args.output.as_deref())?)
+}
+
+fn report_to(args: &Run, outcome: &Outcome, show: ShowValues, mut out: Output) -> Result<(), Failure> {
+    let options = ReportOptions { show_values: show, width: width(), lang: lang(args.lang), color: color(args) };
+    // A report on inputs of which none could be opened would look like a clean one.
+    if outcome.report.frames > 0 || outcome.failures.is_empty() {
+        write_report(&outcome.report, args.format.unwrap_or(Format::Text), &options, out.writer())?;
+    }
+    out.writer().flush()?;
+    Ok(())
 }
 
 /// Tells on standard error what went wrong, and finds the exit code.
@@ -85,9 +133,9 @@ pub(super) fn conclude(outcome: &Outcome, fail_on: Option<FailOn>, min_coverage:
 }
 
 fn emit(
-    args: &Replay,
+    args: &Run,
     what: Emit,
-    case: &Case,
+    case: Case,
     threads: usize,
     show: ShowValues,
     out: &mut dyn Write,
@@ -152,12 +200,25 @@ impl Sink for Quiet {
     }
 }
 
+/// Where the dashboard's keys come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Keyboard {
+    /// Standard input.
+    Stdin,
+    /// The terminal itself, because a capture comes on standard input.
+    Terminal,
+}
+
 /// Whether the dashboard is to be shown; `plain` says that nothing asks for printed output.
-pub(super) fn wants_screen(tui: Tui, plain: bool) -> bool {
+pub(super) fn wants_screen(tui: Tui, plain: bool, keyboard: Keyboard) -> bool {
+    let keys = || match keyboard {
+        Keyboard::Stdin => io::stdin().is_terminal(),
+        Keyboard::Terminal => File::open("/dev/tty").is_ok(),
+    };
     match tui {
         Tui::Always => true,
         Tui::Never => false,
-        Tui::Auto => plain && io::stdout().is_terminal() && io::stdin().is_terminal(),
+        Tui::Auto => plain && io::stdout().is_terminal() && keys(),
     }
 }
 
@@ -179,7 +240,7 @@ pub(super) fn lang(lang: Lang) -> report::Lang {
     }
 }
 
-fn color(args: &Replay) -> Color {
+fn color(args: &Run) -> Color {
     if args.output.is_none() { color_of_stdout() } else { Color::Never }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn run(case: Case, threads: usize, show: ShowValues, intro: Option<St
     let (to, feed) = sync_channel(QUEUE);
     let engine = thread::Builder::new().name("engine".to_owned()).spawn(move || {
         let mut sink = ScreenSink { to, last: None, gone: false };
-        let outcome = session::replay(&case, &Wanted::Audit, threads, &mut sink);
+        let outcome = session::replay(case, &Wanted::Audit, threads, &mut sink);
         sink.send(Feed::Report(Arc::new(outcome.report.clone())));
         match outcome.failures.first() {
             Some(failure) => sink.send(Feed::Failed(failure.to_string())),

@@ -3,7 +3,7 @@
 use super::compressed::{End, content_codec};
 use super::walker::Walker;
 use super::{DECODED_MAX, form, percent};
-use crate::model::{Body, Decoding, Exchange, Field, FieldKind, Headers, Part, Side, Weird, text_of};
+use crate::model::{Body, Decoding, Exchange, Field, FieldKind, Headers, Part, Protocol, Side, Weird, text_of};
 use std::borrow::Cow;
 
 /// Most content encodings of one body that are undone.
@@ -15,7 +15,10 @@ pub fn fields(exchange: &Exchange, side: Side, visit: &mut dyn FnMut(&Field<'_>)
     match side {
         Side::Request => {
             if let Some(request) = &exchange.request {
-                target(&request.target, &mut walker);
+                // A WebSocket message names the target of its handshake, which was searched with the handshake.
+                if exchange.protocol != Protocol::WebSocket {
+                    target(&request.target, &mut walker);
+                }
                 headers(&request.headers, side, &mut walker);
                 body(&request.body, &mut walker);
             }
@@ -27,13 +30,6 @@ pub fn fields(exchange: &Exchange, side: Side, visit: &mut dyn FnMut(&Field<'_>)
             }
         }
     }
-}
-
-/// Shows every field of the bytes of one direction of a stream of no known protocol.
-pub fn stream_fields(bytes: &[u8], side: Side, visit: &mut dyn FnMut(&Field<'_>), weirds: &mut Vec<Weird>) {
-    let mut walker = Walker::new(side, None, visit, weirds);
-    let doc = walker.enter(Part::Stream, "", bytes, 0);
-    walker.whole(doc, FieldKind::Whole, None);
 }
 
 /// Path and query of a target in origin or absolute form (RFC 9112 §3.2).

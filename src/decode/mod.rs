@@ -13,12 +13,14 @@ mod multipart;
 mod ndjson;
 mod percent;
 mod shape;
+mod stream;
 mod url;
 mod walker;
 mod zlib;
 mod zstandard;
 
-pub use message::{fields, stream_fields, undo_encodings};
+pub use message::{fields, undo_encodings};
+pub use stream::{EMBEDDED_MAX, stream_fields};
 
 use shape::Input;
 use walker::Walker;

@@ -306,7 +306,7 @@ proptest::proptest! {
         leaves(kind, &[token], &data);
         leaves(kind, &[], &data);
         let mut weirds = Vec::new();
-        stream_fields(&data, Side::Response, &mut |field| assert!(field.source.end <= data.len()), &mut weirds);
+        stream_fields(crate::model::FlowId(0), &data, Side::Response, &mut |field| assert!(field.source.end <= data.len()), &mut weirds);
     }
 
     #[test]

@@ -19,6 +19,16 @@ pub(super) struct BodySink {
 }
 
 impl BodySink {
+    /// A sink that keeps the first `keep` bytes and expects so many.
+    pub(super) fn new(length_hint: usize, keep: usize) -> Self {
+        Self { reserve: length_hint.min(RESERVE_MAX).min(keep), keep, ..Self::default() }
+    }
+
+    /// How many bytes are kept.
+    pub(super) fn kept(&self) -> usize {
+        self.data.len()
+    }
+
     pub(super) fn push(&mut self, bytes: &[u8]) {
         if bytes.is_empty() {
             return;
@@ -32,17 +42,10 @@ impl BodySink {
         self.data.extend_from_slice(&bytes[..bytes.len().min(room)]);
     }
 
-    /// The body, and whether it had more bytes than are kept.
-    fn into_body(self, fields: &mut Fields, complete: bool) -> Body {
+    /// The body that came.
+    pub(super) fn into_body(self, content_type: Option<String>, encodings: Vec<String>, complete: bool) -> Body {
         let sha256 = (self.bytes > 0).then(|| self.hash.finalize().into());
-        Body {
-            bytes: self.bytes,
-            sha256,
-            content_type: fields.content_type.take(),
-            encodings: std::mem::take(&mut fields.encodings),
-            complete,
-            data: self.data,
-        }
+        Body { bytes: self.bytes, sha256, content_type, encodings, complete, data: self.data }
     }
 }
 
@@ -85,8 +88,7 @@ impl BodyReader {
             Framing::Chunked => Follow::Chunked(Chunks::default()),
             Framing::UntilClose => Follow::UntilClose,
         };
-        let sink = BodySink { reserve: length_hint.min(RESERVE_MAX).min(keep), keep, ..BodySink::default() };
-        Some(Self { sink, framing: follow, gapped: false })
+        Some(Self { sink: BodySink::new(length_hint, keep), framing: follow, gapped: false })
     }
 
     /// Whether no byte of it has come yet, nor was lost.
@@ -136,7 +138,8 @@ impl BodyReader {
         if let Follow::Chunked(chunks) = &self.framing {
             fields.add_lines(chunks.trailers());
         }
-        self.sink.into_body(fields, ended && !self.gapped)
+        let (content_type, encodings) = (fields.content_type.take(), std::mem::take(&mut fields.encodings));
+        self.sink.into_body(content_type, encodings, ended && !self.gapped)
     }
 }
 

@@ -268,7 +268,7 @@ fn is_folded(rest: &[u8]) -> bool {
 }
 
 /// The elements of a comma-separated list in lower case, without parameters.
-fn words(value: &[u8]) -> impl Iterator<Item = String> {
+pub(super) fn words(value: &[u8]) -> impl Iterator<Item = String> {
     let text = text_of(value).to_ascii_lowercase();
     let words: Vec<String> = text
         .split(',')

@@ -6,10 +6,14 @@
 mod body;
 mod chunked;
 mod exchanges;
+mod field_coding;
 mod head;
 mod http1;
+mod huffman;
 mod probe;
+mod streams;
 mod switching;
+pub mod websocket;
 
 #[cfg(test)]
 mod tests;
@@ -17,7 +21,9 @@ mod tests;
 pub use exchanges::{PENDING_BYTES_MAX, PENDING_EXCHANGES_MAX};
 pub use http1::{HEAD_MAX, Http1};
 pub use probe::{Probe, find_start, probe};
+pub use streams::{SECTION_MAX, STREAM_BYTES_MAX, STREAMS_MAX};
 pub use switching::HELD_MAX;
+pub use websocket::WebSocket;
 
 use crate::model::{App, Direction, Exchange, FlowId, Headers, Request, StreamChunk, Timestamp, TlsInfo, Weird};
 use std::net::SocketAddr;

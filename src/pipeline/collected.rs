@@ -1,6 +1,7 @@
 //! What the layers of one flow give while they take bytes, on its way to becoming events.
 
 use super::connection::Shared;
+use super::unknown::Piece;
 use crate::http;
 use crate::model::{Exchange, FlowId, NameKind, NameProtocol, OpaqueReason, SeenName, Timestamp, Weird};
 use crate::tls;
@@ -18,6 +19,9 @@ pub(super) struct Collected {
     pub(super) asked: Vec<Exchange>,
     /// Exchanges that ended.
     pub(super) exchanges: Vec<Exchange>,
+    /// Bytes of no known protocol, if anyone looks into them.
+    pub(super) pieces: Vec<Piece>,
+    pub(super) wants_pieces: bool,
     pub(super) names: Vec<SeenName>,
     pub(super) weirds: Vec<Weird>,
     pub(super) opaque_bytes: u64,
@@ -25,6 +29,11 @@ pub(super) struct Collected {
 }
 
 impl Collected {
+    /// An empty one; bytes of no known protocol are kept where someone looks into them.
+    pub(super) fn new(wants_pieces: bool) -> Self {
+        Self { wants_pieces, ..Self::default() }
+    }
+
     pub(super) fn opaque(&mut self, bytes: usize, reason: OpaqueReason) {
         self.opaque_bytes += bytes as u64;
         self.opaque_reason = Some(reason);
@@ -70,6 +79,7 @@ impl Collected {
     pub(super) fn absorb(&mut self, other: Self) {
         self.asked.extend(other.asked);
         self.exchanges.extend(other.exchanges);
+        self.pieces.extend(other.pieces);
         self.names.extend(other.names);
         for weird in other.weirds {
             self.weird(weird);

@@ -3,8 +3,9 @@
 
 use super::collected::Collected;
 use super::tls_layer::TlsLayer;
+use super::unknown::Unknown;
 use crate::dns::DnsStream;
-use crate::http::{self, Http1};
+use crate::http::{self, Http1, Switch, WebSocket};
 use crate::model::{App, Direction, FlowId, FlowKey, OpaqueReason, StreamChunk, Timestamp, TlsInfo};
 use crate::socks::{self, Handshake, Progress};
 use crate::tls::{self, KeyLog};
@@ -44,12 +45,14 @@ pub(super) enum Stack {
     Probing(Probing),
     Tls(Box<TlsLayer>),
     Http1(Box<HttpLayer>),
+    /// What follows a WebSocket handshake.
+    WebSocket(Box<WebSocket>),
     /// DNS over TCP (RFC 7766).
     Dns(Box<[DnsStream; 2]>),
     /// The handshake of a SOCKS proxy.
     Socks(Box<SocksLayer>),
     /// No known protocol.
-    Opaque(Probing),
+    Unknown(Box<Unknown>),
 }
 
 /// Bytes of a connection nobody has recognised yet.
@@ -106,8 +109,9 @@ impl Stack {
                     *self = next;
                 }
             }
-            Self::Opaque(probing) => {
+            Self::Unknown(unknown) => {
                 // A message may begin with any chunk, and inside one where the capture began in the middle or lost bytes.
+                let probing = Probing { tls: unknown.tls.clone(), depth: unknown.depth, ..Probing::default() };
                 let start = match probing.verdict(chunk.bytes, chunk.direction) {
                     Verdict::Tls | Verdict::Http1 => Some(0),
                     Verdict::Socks | Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown => {
@@ -116,12 +120,12 @@ impl Stack {
                     }
                 };
                 let Some(start) = start else {
-                    out.opaque(chunk.bytes.len(), OpaqueReason::UnknownProtocol);
+                    unknown.chunk(shared, chunk, out);
                     return;
                 };
-                out.opaque_if_any(start, OpaqueReason::UnknownProtocol);
-                *self =
-                    Self::Probing(Probing { held: Default::default(), tls: probing.tls.clone(), depth: probing.depth });
+                unknown.chunk(shared, StreamChunk { bytes: &chunk.bytes[..start], ..chunk }, out);
+                unknown.flush(shared, out);
+                *self = Self::Probing(probing);
                 let gap = if start == 0 { chunk.gap } else { 0 };
                 self.chunk(shared, StreamChunk { bytes: &chunk.bytes[start..], gap, ..chunk }, out);
             }
@@ -140,7 +144,7 @@ impl Stack {
                     }
                     Progress::Broken => {
                         out.opaque_if_any(layer.handshake.held(), OpaqueReason::UnknownProtocol);
-                        *self = Self::Opaque(Probing::at(depth));
+                        *self = Self::Unknown(Box::new(Unknown::new(None, depth)));
                     }
                 }
             }
@@ -158,6 +162,10 @@ impl Stack {
                 layer.http.chunk(chunk, &mut out.http);
                 self.after_http(shared, out);
             }
+            Self::WebSocket(socket) => {
+                socket.chunk(chunk, &mut shared.next_index, &mut out.http);
+                out.take_http(shared);
+            }
         }
     }
 
@@ -165,11 +173,16 @@ impl Stack {
     pub(super) fn close(&mut self, shared: &mut Shared, direction: Direction, ts: Timestamp, out: &mut Collected) {
         match self {
             Self::Probing(probing) => probing.held[direction.index()].closed = true,
-            Self::Opaque(_) | Self::Dns(_) | Self::Socks(_) => {}
+            Self::Unknown(unknown) => unknown.flush(shared, out),
+            Self::Dns(_) | Self::Socks(_) => {}
             Self::Tls(layer) => layer.close(shared, direction, ts, out),
             Self::Http1(layer) => {
                 layer.http.close(direction, ts, &mut out.http);
                 self.after_http(shared, out);
+            }
+            Self::WebSocket(socket) => {
+                socket.close(direction, ts, &mut shared.next_index, &mut out.http);
+                out.take_http(shared);
             }
         }
     }
@@ -183,7 +196,8 @@ impl Stack {
                     Some(next) => *self = next,
                     None => return,
                 },
-                Self::Opaque(_) | Self::Dns(_) => return,
+                Self::Unknown(unknown) => return unknown.flush(shared, out),
+                Self::Dns(_) => return,
                 Self::Socks(layer) => {
                     out.opaque_if_any(layer.handshake.held(), OpaqueReason::UnknownProtocol);
                     return;
@@ -194,6 +208,11 @@ impl Stack {
                     if !self.after_http(shared, out) {
                         return;
                     }
+                }
+                Self::WebSocket(socket) => {
+                    socket.finish(ts, &mut shared.next_index, &mut out.http);
+                    out.take_http(shared);
+                    return;
                 }
             }
         }
@@ -222,18 +241,29 @@ impl Stack {
     pub(super) fn tls(&self) -> Option<Arc<TlsInfo>> {
         match self {
             Self::Tls(layer) => Some(layer.info()),
-            Self::Probing(_) | Self::Http1(_) | Self::Dns(_) | Self::Socks(_) | Self::Opaque(_) => None,
+            Self::Probing(_)
+            | Self::Http1(_)
+            | Self::WebSocket(_)
+            | Self::Dns(_)
+            | Self::Socks(_)
+            | Self::Unknown(_) => None,
         }
     }
 
     /// Collects what HTTP gave and follows a change of protocol; whether there was one.
     fn after_http(&mut self, shared: &mut Shared, out: &mut Collected) -> bool {
         out.take_http(shared);
-        let Some(handoff) = out.http.handoff.take() else { return false };
+        let Some(mut handoff) = out.http.handoff.take() else { return false };
         let Self::Http1(layer) = self else { return false };
         let (tls, depth) = (layer.tls.take(), layer.depth + 1);
         shared.next_index = handoff.next_index;
-        *self = Self::Probing(Probing { held: Default::default(), tls, depth });
+        *self = match &handoff.switch {
+            Switch::Upgrade(protocol) if protocol == "websocket" => {
+                let opening = (&mut handoff).into();
+                Self::WebSocket(Box::new(WebSocket::new(context(shared, tls), opening)))
+            }
+            Switch::Upgrade(_) | Switch::Tunnel(_) => Self::Probing(Probing { held: Default::default(), tls, depth }),
+        };
         for held in &handoff.rest {
             self.chunk(shared, held.as_chunk(), out);
         }
@@ -280,13 +310,14 @@ impl Probing {
     /// No more bytes come: what was too short to tell is tried as what it may be.
     fn last_chance(&mut self, shared: &mut Shared, out: &mut Collected) -> Option<Stack> {
         let directions = [Direction::ToServer, Direction::ToClient];
-        let held = self.held.iter().map(|held| held.bytes.len()).sum();
         let maybe = directions.into_iter().zip(&self.held).any(|(direction, held)| {
             !held.bytes.is_empty() && self.verdict(&held.bytes, direction) == Verdict::MaybeHttp1
         });
         if !maybe {
-            out.opaque_if_any(held, OpaqueReason::UnknownProtocol);
-            return None;
+            if self.held.iter().all(|held| held.bytes.is_empty()) {
+                return None;
+            }
+            return Some(self.begin(shared, Verdict::Unknown, None, out));
         }
         Some(self.begin(shared, Verdict::Http1, None, out))
     }
@@ -328,7 +359,7 @@ impl Probing {
                 Stack::Dns(Box::default())
             }
             Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown => {
-                Stack::Opaque(Self { tls: self.tls.clone(), depth: self.depth, ..Self::default() })
+                Stack::Unknown(Box::new(Unknown::new(self.tls.clone(), self.depth)))
             }
         };
         for (direction, held) in [Direction::ToServer, Direction::ToClient].into_iter().zip(&held) {
@@ -352,8 +383,8 @@ impl Probing {
 impl Stack {
     /// As [`Stack::chunk`], but bytes that were just found to be unknown are not probed again.
     fn chunk_after_probe(&mut self, shared: &mut Shared, chunk: StreamChunk<'_>, out: &mut Collected) {
-        if let Self::Opaque(_) = self {
-            out.opaque(chunk.bytes.len(), OpaqueReason::UnknownProtocol);
+        if let Self::Unknown(unknown) = self {
+            unknown.chunk(shared, chunk, out);
         } else {
             self.chunk(shared, chunk, out);
         }
@@ -362,15 +393,14 @@ impl Stack {
 
 impl HttpLayer {
     fn new(shared: &Shared, tls: Option<Arc<TlsInfo>>, depth: u32) -> Self {
-        let context = http::Context {
-            flow: shared.flow,
-            client: shared.key.client,
-            server: shared.key.server,
-            app: shared.app.clone(),
-            tls: tls.clone(),
-        };
-        Self { http: Http1::new(context, shared.next_index), tls, depth }
+        Self { http: Http1::new(context(shared, tls.clone()), shared.next_index), tls, depth }
     }
+}
+
+/// What parsers of HTTP must know of the connection.
+fn context(shared: &Shared, tls: Option<Arc<TlsInfo>>) -> http::Context {
+    let FlowKey { client, server, .. } = shared.key;
+    http::Context { flow: shared.flow, client, server, app: shared.app.clone(), tls }
 }
 
 /// Whether a connection is to the port of DNS: its messages have no mark to probe for but their length.

@@ -15,6 +15,7 @@ mod ready;
 mod shard;
 mod tls_layer;
 mod udp;
+mod unknown;
 
 pub use crate::decode::undo_encodings;
 pub use connection::LateKeys;
@@ -24,6 +25,7 @@ pub use ledger::{DATA_FLOWS_MAX, HOSTS_MAX, Ledger, NAMES_MAX, TlsCount};
 pub use parallel::{Feed, run};
 pub use shard::Renderer;
 pub use tls_layer::TLS_HELD_MAX;
+pub use unknown::PIECE_MAX;
 
 use crate::detect::Detector;
 use crate::model::{Frame, KeySource, ReadyExchange};

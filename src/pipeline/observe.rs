@@ -1,6 +1,7 @@
 //! Exchange → observations: decoding and detection put together. Only requests are searched: what a server sends to the
 //! phone is no data flow to that server.
 
+use super::unknown::Piece;
 use crate::decode;
 use crate::detect::{Detector, Origin, Scan};
 use crate::model::{Exchange, Observation, Side, Weird};
@@ -19,5 +20,12 @@ impl Observer {
         let scan = &mut self.scan;
         decode::fields(exchange, Side::Request, &mut |field| scan.field(field), weirds);
         scan.finish(&Origin::of(exchange), weirds)
+    }
+
+    pub(super) fn observe_piece(&mut self, piece: Piece, weirds: &mut Vec<Weird>) -> Vec<Observation> {
+        let Piece { id, ts, host, cleartext, bytes } = piece;
+        let scan = &mut self.scan;
+        decode::stream_fields(id.flow, &bytes, Side::Request, &mut |field| scan.field(field), weirds);
+        scan.finish(&Origin { exchange: id, ts, host, cleartext }, weirds)
     }
 }

@@ -23,8 +23,8 @@ pub trait Feed {
     fn next(&mut self) -> Option<CaptureItem>;
     /// An event.
     fn event(&mut self, event: Event);
-    /// Lines of the last key log that were wrong.
-    fn key_problems(&mut self, problems: Vec<KeyLogProblem>);
+    /// The last lines of a key log were read: those that were wrong, and how many sessions have keys by now.
+    fn keys_read(&mut self, problems: Vec<KeyLogProblem>, sessions: usize);
     /// Something about the capture that the user should know.
     fn warning(&mut self, warning: String);
     /// The events of another batch have all been handed over. False ends the run early.
@@ -70,7 +70,7 @@ fn run_here(settings: &Settings, feed: &mut dyn Feed) {
             }
             CaptureItem::Secrets(source, text) => {
                 let problems = pipeline.handle_keys(source, &text);
-                feed.key_problems(problems);
+                feed.keys_read(problems, pipeline.keys.sessions());
             }
             CaptureItem::Warning(warning) | CaptureItem::Note(warning) => feed.warning(warning),
             CaptureItem::Pause => {
@@ -132,7 +132,8 @@ fn run_threads(settings: &Settings, threads: usize, feed: &mut dyn Feed) {
                     }
                 }
                 CaptureItem::Secrets(source, text) => {
-                    feed.key_problems(keys.add_text(source, &text));
+                    let problems = keys.add_text(source, &text);
+                    feed.keys_read(problems, keys.sessions());
                     keys_changed = true;
                 }
                 CaptureItem::Warning(warning) | CaptureItem::Note(warning) => feed.warning(warning),

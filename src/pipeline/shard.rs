@@ -72,7 +72,8 @@ impl Shard {
         observer: Option<Observer>,
         exchanges: Exchanges,
     ) -> Self {
-        let output = Emitting { observer, exchanges, collected: Collected::default() };
+        let collected = Collected::new(observer.is_some());
+        let output = Emitting { observer, exchanges, collected };
         Self { flows: FxHashMap::default(), keys, late_keys, output }
     }
 
@@ -165,6 +166,14 @@ impl Emitting {
                 Exchanges::Dropped | Exchanges::Rendered(_) => {}
             }
         }
+        for piece in collected.pieces.drain(..) {
+            if let Some(observer) = observer {
+                let observed = observer.observe_piece(piece, &mut collected.weirds);
+                if !observed.is_empty() {
+                    events.push((order, Event::Observed(observed)));
+                }
+            }
+        }
         for exchange in collected.exchanges.drain(..) {
             flow.exchanges += 1;
             let event = match exchanges {
@@ -249,7 +258,7 @@ impl FlowState {
             }
             (Content::Udp(udp), None) => {
                 self.bytes += packet.payload.len() as u64;
-                udp.datagram(&self.shared, &packet.payload, packet.direction, ts, out);
+                udp.datagram(&mut self.shared, &packet.payload, packet.direction, ts, out);
             }
             // The key says TCP or UDP, so a packet of the other kind is another flow.
             (Content::Tcp(_), None) | (Content::Udp(_), Some(_)) | (Content::Ready(_), _) => {}

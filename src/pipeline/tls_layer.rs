@@ -99,12 +99,12 @@ impl TlsLayer {
 
     fn retry_with(&mut self, shared: &mut Shared, accept: Accept, out: &mut Collected) {
         let Some(held) = &self.held else { return };
-        if !self.session.client_random().is_some_and(|random| shared.keys.knows(&random)) {
+        if !self.session.may_be_opened_with(&shared.keys) {
             return;
         }
         let (index, late_keys) = (shared.next_index, std::mem::replace(&mut shared.late_keys, LateKeys::Never));
         let mut layer = Self::new(shared, self.depth);
-        let mut trial = Collected::default();
+        let mut trial = Collected::new(out.wants_pieces);
         for chunk in &held.chunks {
             layer.chunk(shared, chunk.as_chunk(), &mut trial);
         }

@@ -2,6 +2,7 @@
 
 use super::collected::Collected;
 use super::connection::Shared;
+use super::unknown;
 use crate::dns;
 use crate::model::{Direction, OpaqueReason, Timestamp};
 
@@ -18,7 +19,7 @@ pub(super) struct UdpFlow {
 impl UdpFlow {
     pub(super) fn datagram(
         &mut self,
-        shared: &Shared,
+        shared: &mut Shared,
         payload: &[u8],
         direction: Direction,
         ts: Timestamp,
@@ -39,8 +40,11 @@ impl UdpFlow {
             return;
         }
         self.quic |= direction == Direction::ToServer && is_quic(payload);
-        let reason = if self.quic { OpaqueReason::Quic } else { OpaqueReason::UnknownProtocol };
-        out.opaque(payload.len(), reason);
+        if self.quic {
+            out.opaque(payload.len(), OpaqueReason::Quic);
+        } else {
+            unknown::datagram(shared, payload, direction, ts, out);
+        }
     }
 
     /// Names are told when first asked for, and again with the addresses an answer gives.

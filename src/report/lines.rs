@@ -13,9 +13,13 @@ pub const VALUE_MAX: usize = 160;
 /// `12.0 2023-11-14T22:13:20.000000Z https POST a.example/p?q=1 200 (5 → 0 bytes)`.
 #[must_use]
 pub fn exchange(exchange: &Exchange) -> String {
-    let status = exchange.response.as_ref().map_or_else(|| "-".to_owned(), |response| response.status.to_string());
+    let status = exchange.response.as_ref().map(|response| response.status).filter(|&status| status > 0);
+    let status = status.map_or_else(|| "-".to_owned(), |status| status.to_string());
     let (method, target, sent) = match &exchange.request {
-        Some(request) => (request.method.as_str(), request.target_text(), request.body.bytes.to_string()),
+        Some(request) => {
+            let method = if request.method.is_empty() { "-" } else { &request.method };
+            (method, request.target_text(), request.body.bytes.to_string())
+        }
         None => ("-", Cow::Borrowed(""), "-".to_owned()),
     };
     let received =

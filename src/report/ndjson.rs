@@ -6,7 +6,8 @@ use super::escape::{push_hex, push_json_bytes, push_json_opt, push_json_str};
 use super::{Format, Redactor, ReportOptions, ShowValues, pseudonym};
 use crate::model::{
     App, Body, Certificate, ClauseQuote, Confidence, Decoding, EncryptedHello, Evidence, Exchange, Finding, Headers,
-    KeySource, Location, MatchKind, NameKind, NameProtocol, Observation, Part, Party, Report, SeenName, TlsInfo,
+    KeySource, Location, MatchKind, NameKind, NameProtocol, Observation, Part, Party, Protocol, Report, SeenName,
+    TlsInfo,
 };
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
@@ -47,7 +48,8 @@ pub fn exchange(exchange: &Exchange, out: &mut Vec<u8>) {
     put(out, r#"","scheme":""#);
     put(out, exchange.scheme());
     put(out, r#"","method":"#);
-    push_json_opt(out, request.map(|request| request.method.as_str()));
+    let method = request.map(|request| request.method.as_str());
+    push_json_opt(out, method.filter(|method| !method.is_empty()));
     put(out, r#","authority":"#);
     push_json_opt(out, request.and_then(|request| request.authority.as_deref()));
     put(out, r#","path":"#);
@@ -57,14 +59,16 @@ pub fn exchange(exchange: &Exchange, out: &mut Vec<u8>) {
     }
     put(out, r#","status":"#);
     match &exchange.response {
-        Some(response) => put_display(out, response.status),
-        None => put(out, "null"),
+        Some(response) if response.status > 0 => put_display(out, response.status),
+        Some(_) | None => put(out, "null"),
     }
     put_address(out, r#","client":"#, exchange.client);
     put_address(out, r#","server":"#, exchange.server);
     put_app(out, exchange.app.as_deref());
     put(out, r#","request":"#);
-    put_message(out, request.map(|request| (&request.headers, &request.body)));
+    // Beside a message of the server, the request only says where it came from.
+    let sent = request.filter(|_| exchange.protocol != Protocol::WebSocket || exchange.response.is_none());
+    put_message(out, sent.map(|request| (&request.headers, &request.body)));
     put(out, r#","response":"#);
     put_message(out, exchange.response.as_ref().map(|response| (&response.headers, &response.body)));
     put_tls(out, exchange.tls.as_deref());

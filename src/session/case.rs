@@ -1,18 +1,21 @@
 //! Everything a run is given, loaded and checked.
 
-use crate::capture::Input;
+use crate::capture::{Coming, Input, Recorder};
 use crate::model::{Mark, PolicyUsed, Profile, Segment};
 use crate::rules::RuleSet;
 use crate::tls::KeyLog;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Where frames come from.
-#[derive(Clone)]
 pub enum Source {
     /// A file or standard input.
     Input(Input),
     /// A capture in memory, with the name to show.
     Memory(String, Segment),
+    /// A capture that comes as it happens, such as a network interface.
+    Coming(Box<dyn Coming>),
 }
 
 impl Source {
@@ -22,12 +25,40 @@ impl Source {
         match self {
             Self::Input(input) => input.name(),
             Self::Memory(name, _) => name.clone(),
+            Self::Coming(coming) => coming.name(),
+        }
+    }
+
+    /// Whether it comes as it happens, so that nobody knows when it ends.
+    #[must_use]
+    pub fn is_coming(&self) -> bool {
+        match self {
+            Self::Input(input) => input.is_coming(),
+            Self::Memory(..) => false,
+            Self::Coming(_) => true,
         }
     }
 }
 
+/// The wish that a run ends early, with all it has found so far.
+#[derive(Debug, Clone, Default)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Whether the run is to end.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+
+    /// What to set to make it end.
+    #[must_use]
+    pub fn flag(&self) -> Arc<AtomicBool> {
+        Arc::clone(&self.0)
+    }
+}
+
 /// A run's inputs.
-#[derive(Clone)]
 pub struct Case {
     /// The captures, in order.
     pub sources: Vec<Source>,
@@ -35,6 +66,12 @@ pub struct Case {
     pub rules: Arc<RuleSet>,
     /// TLS secrets of key log files.
     pub keys: KeyLog,
+    /// Key log files and folders that are read while the run goes, because they grow.
+    pub growing_keys: Vec<PathBuf>,
+    /// Where what comes in is written to as well.
+    pub recorder: Option<Recorder>,
+    /// Ends the run early.
+    pub interrupt: Interrupt,
     /// The policies to judge against.
     pub policies: Vec<PolicyUsed>,
     /// What to look for.

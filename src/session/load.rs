@@ -1,6 +1,6 @@
 //! Files the user names → a [`Case`]. Every mistake says which file and where.
 
-use super::case::{Case, Source};
+use super::case::{Case, Interrupt, Source};
 use crate::capture::Input;
 use crate::model::{KeySource, PolicyUsed, Profile};
 use crate::policy;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 /// Largest policy, profile, marks or rule file, bytes.
 pub const TEXT_MAX: u64 = 64 << 20;
 /// Folders inside each other that are looked through for rules and key logs.
-const FOLDERS_MAX: usize = 16;
+pub(super) const FOLDERS_MAX: usize = 16;
 /// Wrong lines of one key log that are told one by one.
 const KEY_PROBLEMS_TOLD: usize = 5;
 
@@ -54,6 +54,8 @@ fn lines(errors: &[RuleError]) -> String {
 pub struct Paths<'a> {
     /// Captures; `-` is standard input.
     pub inputs: &'a [String],
+    /// Whether more comes than the inputs, as it happens: a network interface.
+    pub live: bool,
     /// Key log files and folders of them.
     pub keys: &'a [PathBuf],
     /// Policies.
@@ -79,7 +81,11 @@ pub struct Paths<'a> {
 pub fn load_case(paths: &Paths<'_>) -> Result<Case, LoadError> {
     let rules = load_rules(paths.rules)?;
     let mut warnings = Vec::new();
-    let keys = load_keys(paths.keys, &mut warnings)?;
+    let inputs: Vec<_> = paths.inputs.iter().map(|input| Input::from_arg(input)).collect();
+    // Beside a capture that comes as it happens, key logs grow.
+    let grows = paths.live || inputs.iter().any(Input::is_coming);
+    let (keys, growing_keys) =
+        if grows { (KeyLog::new(), growing(paths.keys)?) } else { (load_keys(paths.keys, &mut warnings)?, Vec::new()) };
     let profile = match paths.profile {
         Some(path) => {
             let file = shown(path);
@@ -101,9 +107,12 @@ pub fn load_case(paths: &Paths<'_>) -> Result<Case, LoadError> {
         warnings.push(format!("first party \"{domain}\": not a domain; several are given as words of their own"));
     }
     Ok(Case {
-        sources: paths.inputs.iter().map(|input| Source::Input(Input::from_arg(input))).collect(),
+        sources: inputs.into_iter().map(Source::Input).collect(),
         rules: Arc::new(rules),
         keys,
+        growing_keys,
+        recorder: None,
+        interrupt: Interrupt::default(),
         policies,
         app: paths.app.map(str::to_owned).or_else(|| profile.package.clone()),
         profile,
@@ -153,7 +162,7 @@ pub fn rule_files(folder: &Path) -> Result<Vec<RuleFile>, LoadError> {
     found.into_iter().map(text).collect()
 }
 
-fn walk(folder: &Path, depth: usize, found: &mut dyn FnMut(&Path)) -> Result<(), LoadError> {
+pub(super) fn walk(folder: &Path, depth: usize, found: &mut dyn FnMut(&Path)) -> Result<(), LoadError> {
     let failed = |source| LoadError::Io { file: shown(folder), source };
     for entry in fs::read_dir(folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
@@ -168,14 +177,34 @@ fn walk(folder: &Path, depth: usize, found: &mut dyn FnMut(&Path)) -> Result<(),
     Ok(())
 }
 
-/// Adds what is wrong in a key log to the warnings, the first few lines one by one.
-pub(super) fn tell_key_problems(problems: &[KeyLogProblem], file: &str, warnings: &mut Vec<String>) {
+/// Adds what is wrong in lines of a key log, `before` of which came earlier, to the warnings: the first few one by one.
+pub(super) fn tell_key_problems(problems: &[KeyLogProblem], before: usize, file: &str, warnings: &mut Vec<String>) {
     for problem in problems.iter().take(KEY_PROBLEMS_TOLD) {
-        warnings.push(format!("{file}: line {}: {}", problem.line, problem.message));
+        warnings.push(format!("{file}: line {}: {}", before + problem.line, problem.message));
     }
     if problems.len() > KEY_PROBLEMS_TOLD {
         warnings.push(format!("{file}: {} more lines like these", problems.len() - KEY_PROBLEMS_TOLD));
     }
+}
+
+/// Key logs that are followed: each must be readable, or be able to appear.
+fn growing(paths: &[PathBuf]) -> Result<Vec<PathBuf>, LoadError> {
+    for path in paths {
+        let failed = |source| LoadError::Io { file: shown(path), source };
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => drop(fs::read_dir(path).map_err(failed)?),
+            Ok(metadata) if metadata.is_file() => drop(fs::File::open(path).map_err(failed)?),
+            // A pipe: opening it would wait for its other end.
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound && folder_of(path).is_dir() => {}
+            Err(error) => return Err(failed(error)),
+        }
+    }
+    Ok(paths.to_vec())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn load_keys(paths: &[PathBuf], warnings: &mut Vec<String>) -> Result<KeyLog, LoadError> {
@@ -194,7 +223,7 @@ fn load_keys(paths: &[PathBuf], warnings: &mut Vec<String>) -> Result<KeyLog, Lo
         let text = fs::read(&path).map_err(|source| LoadError::Io { file: file.clone(), source })?;
         let before = keys.sessions();
         let problems = keys.add_text(KeySource::Keylog, &text);
-        tell_key_problems(&problems, &file, warnings);
+        tell_key_problems(&problems, 0, &file, warnings);
         if keys.sessions() == before && problems.is_empty() {
             warnings.push(format!("{file}: holds no TLS secrets that were not known, expected lines of RFC 9850"));
         }

@@ -2,10 +2,13 @@
 //! Sinks (printed lines, the dashboard) see the events as they come.
 
 mod case;
+mod inlet;
+mod keys;
 mod load;
 mod run;
 
-pub use case::{Case, Source};
+pub use case::{Case, Interrupt, Source};
+pub use inlet::WARNINGS_MAX;
 pub(crate) use load::policy_used;
 pub use load::{LoadError, Paths, TEXT_MAX, load_case, load_policy_text, load_rules, rule_files};
 pub use run::{Outcome, Sink, Wanted, replay};

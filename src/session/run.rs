@@ -1,15 +1,14 @@
 //! Feeds the sources of a case through the pipeline and makes the report.
 
 use super::case::{Case, Source};
-use super::load::tell_key_problems;
+use super::inlet::Inlet;
 use crate::attribute::Attributor;
 use crate::audit;
-use crate::capture::{Capture, CaptureError};
+use crate::capture::CaptureError;
 use crate::detect::Detector;
-use crate::model::{CaptureItem, KeySource, Report, Timestamp};
+use crate::model::{CaptureItem, Report};
 use crate::pipeline::{self, Event, Exchanges, Feed, LateKeys, Ledger, Renderer, Settings};
 use crate::tls::KeyLogProblem;
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 /// What is to be done with exchanges.
@@ -45,107 +44,79 @@ pub struct Outcome {
 }
 
 /// Runs a case. Warnings go into the report as they are; the caller shows them.
-pub fn replay(case: &Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink) -> Outcome {
-    let mut warnings = case.warnings.clone();
-    let mut failures = Vec::new();
-    let mut captures = VecDeque::new();
-    for source in &case.sources {
-        let opened = match source {
-            Source::Input(input) => Capture::open(input),
-            Source::Memory(name, bytes) => Capture::from_memory(name, Arc::clone(bytes)),
-        };
-        match opened {
-            Ok(capture) => captures.push_back(capture),
-            Err(error) => failures.push(error),
-        }
-    }
-    // Key logs may stand behind the packets they open, so captures that are at hand are looked through for them first.
-    let mut keys = case.keys.clone();
-    for capture in &mut captures {
-        for text in capture.secrets() {
-            let problems = keys.add_text(KeySource::Dsb, &text);
-            tell_key_problems(&problems, &inside(capture.name()), &mut warnings);
-        }
-    }
+pub fn replay(case: Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink) -> Outcome {
+    let mut case = case;
+    let inputs = case.sources.iter().map(Source::name).collect();
+    let mut inlet = Inlet::new(std::mem::take(&mut case.sources), case.interrupt.clone(), case.recorder.take());
+    inlet.warnings.extend(std::mem::take(&mut case.warnings));
+    let mut keys = std::mem::take(&mut case.keys);
+    let sessions = keys.sessions();
+    inlet.look_ahead(&mut keys);
+    inlet.follow(std::mem::take(&mut case.growing_keys));
     let detector = match wanted {
         Wanted::Audit | Wanted::Findings => Some(Arc::new(Detector::new(&case.profile, &case.rules))),
         Wanted::Rendered(_) | Wanted::Names => None,
     };
     if let Some(detector) = &detector {
-        warnings.extend(detector.warnings().iter().cloned());
+        inlet.warnings.extend(detector.warnings().iter().cloned());
     }
     let exchanges = match wanted {
         Wanted::Audit => Exchanges::Kept,
         Wanted::Findings | Wanted::Names => Exchanges::Dropped,
         Wanted::Rendered(renderer) => Exchanges::Rendered(Arc::clone(renderer)),
     };
-    let at_hand = captures.iter().all(Capture::is_at_hand);
-    let late_keys = if at_hand { LateKeys::Never } else { LateKeys::Possible };
+    let late_keys = if inlet.is_at_hand() { LateKeys::Never } else { LateKeys::Possible };
     let settings = Settings { keys: Arc::new(keys), late_keys, detector, exchanges };
     let attributor = Attributor::new(Arc::clone(&case.rules), &case.first_party);
     let state = State {
-        case,
-        captures,
+        inputs,
+        inlet,
         ledger: Ledger::new(attributor, &case.marks),
-        warnings,
-        failures,
-        damaged: false,
-        frames: 0,
-        frames_before: 0,
-        bytes_done: 0,
-        first: None,
-        last: None,
+        sessions,
         judge: matches!(wanted, Wanted::Audit | Wanted::Findings),
+        case,
     };
     let mut run = Run { state, sink };
     pipeline::run(&settings, threads, &mut run);
     let mut state = run.state;
     state.tell_about_keys();
-    Outcome { report: state.report(), failures: state.failures, damaged: state.damaged }
-}
-
-/// The name of a key log that stands in a capture.
-fn inside(capture: &str) -> String {
-    format!("{capture}: key log inside the capture")
+    let report = state.report();
+    Outcome { report, failures: state.inlet.failures, damaged: state.inlet.damaged }
 }
 
 struct Run<'c> {
-    state: State<'c>,
+    state: State,
     sink: &'c mut dyn Sink,
 }
 
-struct State<'c> {
-    case: &'c Case,
-    captures: VecDeque<Capture>,
+struct State {
+    inputs: Vec<String>,
+    inlet: Inlet,
     ledger: Ledger,
-    warnings: Vec<String>,
-    failures: Vec<CaptureError>,
-    damaged: bool,
-    frames: u64,
-    frames_before: u64,
-    bytes_done: u64,
-    first: Option<Timestamp>,
-    last: Option<Timestamp>,
+    /// Sessions the key logs know.
+    sessions: usize,
     judge: bool,
+    case: Case,
 }
 
-impl State<'_> {
+impl State {
     fn report(&self) -> Report {
         let mut report = Report {
-            inputs: self.case.sources.iter().map(Source::name).collect(),
-            started: self.first,
-            ended: self.last,
+            inputs: self.inputs.clone(),
+            started: self.inlet.first,
+            ended: self.inlet.last,
             app: self.case.app.clone().or_else(|| self.ledger.app()),
             policies: self.case.policies.clone(),
             marks: self.case.marks.clone(),
             hosts: self.ledger.hosts(),
             weirds: self.ledger.weirds(),
-            warnings: self.warnings.clone(),
+            warnings: self.inlet.warnings.list(),
             coverage: self.ledger.coverage(),
             exchanges: self.ledger.exchanges(),
-            frames: self.frames,
+            frames: self.inlet.frames,
             ..Report::default()
         };
+        report.warnings.extend(self.inlet.losses());
         if self.ledger.is_full() {
             report.warnings.push(format!(
                 "more than {} data flows or {} hosts: the rest is not in the report",
@@ -171,73 +142,23 @@ impl State<'_> {
 
     /// Keys that fit nothing are the commonest mistake of all, and easily taken for traffic that can't be read.
     fn tell_about_keys(&mut self) {
-        let (given, tls) = (self.case.keys.sessions(), self.ledger.tls());
+        let (given, tls) = (self.sessions, self.ledger.tls());
         if given > 0 && tls.opened == 0 && tls.no_key > 0 {
             let message = format!(
                 "none of the {given} sessions of the key log is in the capture: {} TLS flows stay closed",
                 tls.no_key
             );
-            self.warnings.push(message);
+            self.inlet.warnings.push(message);
         }
         if tls.wrong_key > 0 {
-            self.warnings.push(format!("the keys given for {} TLS flows do not open them", tls.wrong_key));
-        }
-    }
-
-    fn total(&self) -> u64 {
-        self.bytes_done + self.captures.iter().filter_map(Capture::size).sum::<u64>()
-    }
-}
-
-impl State<'_> {
-    fn next(&mut self) -> Option<CaptureItem> {
-        loop {
-            let capture = self.captures.front_mut()?;
-            capture.number_after(self.frames);
-            match capture.next_item() {
-                Ok(Some(item)) => {
-                    match &item {
-                        CaptureItem::Frames(batch) => {
-                            self.frames += batch.frames.len() as u64;
-                            for frame in [batch.frames.first(), batch.frames.last()].into_iter().flatten() {
-                                self.first = Some(self.first.map_or(frame.ts, |first| first.min(frame.ts)));
-                                self.last = Some(self.last.map_or(frame.ts, |last| last.max(frame.ts)));
-                            }
-                        }
-                        CaptureItem::Exchanges(batch) => {
-                            self.frames += batch.len() as u64;
-                            capture.number_after(self.frames);
-                            for ts in batch.iter().map(|ready| ready.exchange.ts) {
-                                self.first = Some(self.first.map_or(ts, |first| first.min(ts)));
-                                self.last = Some(self.last.map_or(ts, |last| last.max(ts)));
-                            }
-                        }
-                        CaptureItem::Warning(_) => self.damaged = true,
-                        CaptureItem::Note(_) => {}
-                        CaptureItem::Secrets(..) | CaptureItem::Pause => {}
-                    }
-                    return Some(item);
-                }
-                Ok(None) => {
-                    if capture.frames() == self.frames_before {
-                        self.warnings.push(format!("{}: holds no frames", capture.name()));
-                    }
-                    self.bytes_done += capture.offset();
-                    self.frames_before = self.frames;
-                    self.captures.pop_front();
-                }
-                Err(error) => {
-                    self.failures.push(error);
-                    self.captures.pop_front();
-                }
-            }
+            self.inlet.warnings.push(format!("the keys given for {} TLS flows do not open them", tls.wrong_key));
         }
     }
 }
 
 impl Feed for Run<'_> {
     fn next(&mut self) -> Option<CaptureItem> {
-        self.state.next()
+        self.state.inlet.next()
     }
 
     fn event(&mut self, mut event: Event) {
@@ -245,18 +166,18 @@ impl Feed for Run<'_> {
         self.sink.event(event);
     }
 
-    fn key_problems(&mut self, problems: Vec<KeyLogProblem>) {
-        let name = self.state.captures.front().map(|capture| capture.name().to_owned()).unwrap_or_default();
-        tell_key_problems(&problems, &inside(&name), &mut self.state.warnings);
+    fn keys_read(&mut self, problems: Vec<KeyLogProblem>, sessions: usize) {
+        self.state.inlet.key_problems(&problems);
+        self.state.sessions = sessions;
     }
 
     fn warning(&mut self, warning: String) {
-        self.state.warnings.push(warning);
+        self.state.inlet.warnings.push(warning);
     }
 
     fn progress(&mut self) -> bool {
         let Self { state, sink } = self;
-        let bytes = state.bytes_done + state.captures.front().map_or(0, Capture::offset);
-        sink.progress(bytes, state.total(), &mut || state.report())
+        let (bytes, total) = state.inlet.progress();
+        sink.progress(bytes, total, &mut || state.report())
     }
 }

@@ -88,7 +88,7 @@ impl Opener {
         };
         let len = 2 * (mac_len + key_len + iv_len);
         let hash = (version == TLS_1_2).then(|| suite.prf12());
-        let block = prf(hash, master, b"key expansion", [session.server_random, session.client_random], len)?;
+        let block = prf(hash, master, b"key expansion", &[session.server_random, session.client_random], len)?;
         let mut block = Reader::new(&block);
         let mut part = |len: usize| {
             let (client, server) = (block.take(len)?, block.take(len)?);

@@ -19,6 +19,7 @@ const EXTENSION_SERVER_NAME: u16 = 0;
 const EXTENSION_SIGNATURE_ALGORITHMS: u16 = 13;
 const EXTENSION_ALPN: u16 = 16;
 const EXTENSION_ENCRYPT_THEN_MAC: u16 = 22;
+const EXTENSION_EXTENDED_MASTER_SECRET: u16 = 23;
 const EXTENSION_EARLY_DATA: u16 = 42;
 const EXTENSION_SUPPORTED_VERSIONS: u16 = 43;
 const EXTENSION_ENCRYPTED_CLIENT_HELLO: u16 = 0xfe0d;
@@ -84,6 +85,8 @@ pub struct ServerHello {
     pub alpn: Option<String>,
     /// Whether records are to be encrypted before they are authenticated (RFC 7366).
     pub encrypt_then_mac: bool,
+    /// Whether the master secret is made from the whole handshake (RFC 7627).
+    pub extended_master_secret: bool,
     /// Whether this is a HelloRetryRequest.
     pub retry: bool,
 }
@@ -146,6 +149,7 @@ pub fn server_hello(body: &[u8]) -> Option<ServerHello> {
         for_each_extension(extensions, |kind, mut data| match kind {
             EXTENSION_ALPN => hello.alpn = chosen_protocol(data),
             EXTENSION_ENCRYPT_THEN_MAC => hello.encrypt_then_mac = true,
+            EXTENSION_EXTENDED_MASTER_SECRET => hello.extended_master_secret = true,
             EXTENSION_SUPPORTED_VERSIONS => hello.version = data.u16().unwrap_or(hello.version),
             _ => {}
         });

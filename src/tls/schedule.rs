@@ -34,21 +34,15 @@ pub fn expand_label(hash: Hash, secret: &[u8], label: &[u8], out: &mut [u8]) -> 
     prk.expand(&info, OutputLen(out.len())).ok()?.fill(out).ok()
 }
 
-/// The pseudo-random function over a secret, a label and two seeds: of TLS 1.2 with its hash (RFC 5246 §5), without
+/// The pseudo-random function over a secret, a label and seeds: of TLS 1.2 with its hash (RFC 5246 §5), without
 /// one that of TLS 1.0 and 1.1 (RFC 2246 §5).
-pub(super) fn prf(
-    hash: Option<Hash>,
-    secret: &[u8],
-    label: &[u8],
-    seeds: [&[u8; 32]; 2],
-    len: usize,
-) -> Option<Vec<u8>> {
-    let [first, second] = seeds;
+pub(super) fn prf(hash: Option<Hash>, secret: &[u8], label: &[u8], seeds: &[&[u8]], len: usize) -> Option<Vec<u8>> {
+    let seeds = seeds.concat();
     let algorithm = match hash {
         Some(Hash::Sha384) => &tls_prf::P_SHA384,
         Some(_) => &tls_prf::P_SHA256,
         None => {
-            let seed = [label, first, second].concat();
+            let seed = [label, &seeds].concat();
             let half = secret.len().div_ceil(2);
             let mut out = vec![0; len];
             xor_p_hash(hmac_md5, secret.get(..half)?, &seed, &mut out);
@@ -57,7 +51,7 @@ pub(super) fn prf(
         }
     };
     let secret = tls_prf::Secret::new(algorithm, secret).ok()?;
-    Some(secret.derive_with_seed_concatination(label, first, second, len).ok()?.as_ref().to_vec())
+    Some(secret.derive(label, &seeds, len).ok()?.as_ref().to_vec())
 }
 
 /// Mixes P_hash of RFC 2246 §5 into `out`.

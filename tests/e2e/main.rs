@@ -5,5 +5,6 @@ mod demo;
 mod formats;
 mod har;
 mod run;
+mod streams;
 #[path = "../support/mod.rs"]
 mod support;

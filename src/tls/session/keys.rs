@@ -2,11 +2,12 @@
 
 use super::super::cipher::{Opener, Role, Session12};
 use super::super::handshake::Handshake;
-use super::super::keylog::SecretLabel;
+use super::super::keylog::{KnownSecret, SecretLabel};
 use super::super::keyring::{Epoch, Keyring, Numbering};
+use super::super::premaster::Exchange;
 use super::super::suite::Suite;
-use super::{Protection, TlsSession};
-use crate::model::{Direction, OpaqueReason};
+use super::{Client, Protection, Server, TlsSession};
+use crate::model::{Direction, KeySource, OpaqueReason};
 
 impl TlsSession {
     /// Keys for TLS 1.2 and before, from the hellos seen last.
@@ -27,13 +28,19 @@ impl TlsSession {
 
     pub(super) fn ring12(&self, role: Role) -> Result<Keyring, OpaqueReason> {
         let client = self.client.as_ref().ok_or(OpaqueReason::NoHandshake)?;
-        let mut secrets = self.keys.secrets(&client.random, SecretLabel::MasterSecret).peekable();
-        if secrets.peek().is_none() {
-            return Err(OpaqueReason::NoKey);
-        }
-        let server = self.server.as_ref().ok_or(OpaqueReason::NoHandshake)?;
+        let Some(server) = self.server.as_ref() else {
+            let known = self.keys.knows(&client.random);
+            return Err(if known { OpaqueReason::NoHandshake } else { OpaqueReason::NoKey });
+        };
         let suite = server.suite.filter(|&suite| Opener::supports(suite));
         let version = self.version.filter(|version| (0x0301..=0x0303).contains(version));
+        let masters = match (suite.or(server.suite), version) {
+            (Some(suite), Some(version)) => self.masters(client, server, suite, version),
+            _ => self.known_masters(client, server).map(owned).collect(),
+        };
+        if masters.is_empty() {
+            return Err(OpaqueReason::NoKey);
+        }
         let (Some(suite), Some(version)) = (suite, version) else { return Err(OpaqueReason::UnsupportedCipher) };
         let session = Session12 {
             version,
@@ -42,8 +49,40 @@ impl TlsSession {
             server_random: &server.random,
             order: server.order,
         };
-        let openers = secrets.filter_map(|secret| Opener::tls12(session, role, secret.source, secret.bytes)).collect();
+        let openers =
+            masters.iter().filter_map(|(source, master)| Opener::tls12(session, role, *source, master)).collect();
         Keyring::new(Numbering::Continuous, [(Epoch::Application, openers)]).ok_or(OpaqueReason::UnsupportedCipher)
+    }
+
+    /// The master secrets the key log has for the session.
+    fn known_masters<'s>(
+        &'s self,
+        client: &Client,
+        server: &Server,
+    ) -> impl Iterator<Item = KnownSecret<'s>> + use<'s> {
+        let by_random = self.keys.secrets(&client.random, SecretLabel::MasterSecret);
+        by_random.chain(self.keys.session_masters(&server.session_id))
+    }
+
+    /// The same, else those made from premaster secrets.
+    fn masters(&self, client: &Client, server: &Server, suite: Suite, version: u16) -> Vec<(KeySource, Vec<u8>)> {
+        let known: Vec<_> = self.known_masters(client, server).map(owned).collect();
+        let Some(transcript) = self.transcript.as_ref().filter(|_| known.is_empty()) else { return known };
+        let exchange = Exchange {
+            version,
+            suite,
+            client_random: &client.random,
+            server_random: &server.random,
+            extended: server.extended_master_secret,
+            transcript,
+        };
+        // The encrypted premaster secret stands behind its length.
+        let encrypted = transcript.key_exchange().and_then(|body| body.get(2..)).unwrap_or_default();
+        let premasters = self.keys.secrets(&client.random, SecretLabel::Premaster);
+        premasters
+            .chain(self.keys.rsa_premasters(encrypted))
+            .filter_map(|secret| Some((secret.source, exchange.master(secret.bytes)?)))
+            .collect()
     }
 
     /// Keys for TLS 1.3, as many epochs as are known.
@@ -94,4 +133,8 @@ impl TlsSession {
         }
         openers
     }
+}
+
+fn owned(secret: KnownSecret<'_>) -> (KeySource, Vec<u8>) {
+    (secret.source, secret.bytes.to_vec())
 }

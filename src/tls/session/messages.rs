@@ -15,6 +15,10 @@ use std::sync::Arc;
 
 impl TlsSession {
     pub(super) fn handshake(&mut self, direction: Direction, payload: &[u8], out: &mut Output) {
+        let clear = matches!(self.side(direction).protection, Protection::Clear { .. });
+        if let Some(transcript) = self.transcript.as_mut().filter(|_| clear) {
+            transcript.push(payload);
+        }
         let mut handshake = std::mem::take(&mut self.side(direction).handshake);
         let mut rest = payload;
         loop {
@@ -114,7 +118,13 @@ impl TlsSession {
             info.alpn.clone_from(&hello.alpn);
         }
         let order = if hello.encrypt_then_mac { MacOrder::EncryptThenMac } else { MacOrder::MacThenEncrypt };
-        self.server = Some(Server { random: hello.random, suite: Suite::by_id(hello.suite), order });
+        self.server = Some(Server {
+            random: hello.random,
+            session_id: hello.session_id.clone(),
+            extended_master_secret: hello.extended_master_secret,
+            suite: Suite::by_id(hello.suite),
+            order,
+        });
     }
 
     fn certificate(&mut self, found: Option<Certificate>, out: &mut Output) {

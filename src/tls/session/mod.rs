@@ -8,6 +8,7 @@ use super::hello;
 use super::keylog::KeyLog;
 use super::keyring::{Epoch, Keyring, Numbering, Success, TRIAL_BYTES_MAX};
 use super::output::Output;
+use super::premaster::Transcript;
 use super::record::{Deframer, Found, HEADER_LEN, Loss, Place, RecordHeader, content};
 use super::suite::Suite;
 use crate::model::{Direction, Layer, OpaqueReason, StreamChunk, Timestamp, TlsInfo, Weird};
@@ -65,6 +66,8 @@ struct Client {
 /// What of a ServerHello is used later.
 struct Server {
     random: [u8; 32],
+    session_id: Vec<u8>,
+    extended_master_secret: bool,
     suite: Option<Suite>,
     order: MacOrder,
 }
@@ -75,6 +78,8 @@ pub struct TlsSession {
     info: Arc<TlsInfo>,
     client: Option<Client>,
     server: Option<Server>,
+    /// What the handshake said, where premaster secrets are known.
+    transcript: Option<Transcript>,
     /// The version agreed on, as soon as a ServerHello or HelloRetryRequest tells it.
     version: Option<u16>,
     /// Which way the client's records go; a flow's opener is not always the TLS client.
@@ -104,8 +109,10 @@ impl TlsSession {
     /// A session of which nothing was seen yet, to be opened with `keys`.
     #[must_use]
     pub fn new(keys: Arc<KeyLog>) -> Self {
+        let transcript = keys.has_premasters().then(Transcript::default);
         Self {
             keys,
+            transcript,
             info: Arc::default(),
             client: None,
             server: None,
@@ -130,6 +137,14 @@ impl TlsSession {
     #[must_use]
     pub fn client_random(&self) -> Option<[u8; 32]> {
         self.client.as_ref().map(|client| client.random)
+    }
+
+    /// Whether `keys` may have what opens the session.
+    #[must_use]
+    pub fn may_be_opened_with(&self, keys: &KeyLog) -> bool {
+        let by_random = self.client.as_ref().is_some_and(|client| keys.knows(&client.random));
+        let by_session = || self.server.as_ref().is_some_and(|s| keys.session_masters(&s.session_id).next().is_some());
+        by_random || by_session() || keys.has_premasters() && self.version != Some(TLS_1_3)
     }
 
     /// Whether application data was opened.

@@ -1,0 +1,340 @@
+//! Key log files that grow while a capture comes in (SSLKEYLOGFILE, friTap, eCapture) → their lines, as they are
+//! written. Files may be missing at first, appear in a folder, be cut, rotated or replaced; a line counts once it ends.
+
+use super::load::{FOLDERS_MAX, walk};
+use crate::model::KeySource;
+use crate::tls::KeyLog;
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata};
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// Shortest time between two looks at the files; a look that takes long is followed by a longer rest.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(40);
+/// How much longer than a look the rest after it is.
+const REST_FACTOR: u32 = 8;
+/// Quiet time after which a last line without its end is used if it makes sense.
+const QUIET: Duration = Duration::from_millis(500);
+/// Most bytes read of one file in one look.
+const READ_MAX: usize = 8 << 20;
+/// Longest beginning of a line that is kept; key log lines are far shorter.
+const LINE_MAX: usize = 64 << 10;
+/// First bytes of a file by which it is told from another in its place.
+const HEAD: usize = 64;
+/// Most files followed.
+pub(super) const FILES_MAX: usize = 4_096;
+
+/// Lines a key log grew by.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct KeyLines {
+    /// The file, as shown to people.
+    pub(super) file: Arc<str>,
+    /// Lines of the file before these.
+    pub(super) before: usize,
+    /// The lines.
+    pub(super) text: Vec<u8>,
+}
+
+/// Key log files and folders that are followed.
+#[derive(Default)]
+pub(super) struct KeyWatch {
+    roots: Vec<PathBuf>,
+    files: BTreeMap<PathBuf, Followed>,
+    next: Option<Instant>,
+    /// Files beyond [`FILES_MAX`] were seen.
+    pub(super) too_many: bool,
+}
+
+struct Followed {
+    path: PathBuf,
+    shown: Arc<str>,
+    identity: Option<(u64, u64)>,
+    head: Vec<u8>,
+    offset: u64,
+    /// A last line that has not ended.
+    partial: Vec<u8>,
+    partial_used: bool,
+    grew: Instant,
+    lines: usize,
+}
+
+impl KeyWatch {
+    /// Follows files and folders. Named pipes are not read here: see [`is_pipe`].
+    pub(super) fn new(roots: Vec<PathBuf>) -> Self {
+        Self { roots, ..Self::default() }
+    }
+
+    /// What the files grew by, if it is time to look again.
+    pub(super) fn poll_if_due(&mut self) -> Vec<KeyLines> {
+        if self.roots.is_empty() || self.next.is_some_and(|next| Instant::now() < next) {
+            return Vec::new();
+        }
+        self.poll()
+    }
+
+    /// What the files grew by.
+    pub(super) fn poll(&mut self) -> Vec<KeyLines> {
+        let started = Instant::now();
+        let mut paths = Vec::new();
+        for root in &self.roots {
+            if root.is_dir() {
+                // A folder that can't be read now may be readable at the next look.
+                if walk(root, FOLDERS_MAX, &mut |path| paths.push(path.to_path_buf())).is_err() {
+                    continue;
+                }
+            } else {
+                paths.push(root.clone());
+            }
+        }
+        paths.sort();
+        let mut found = Vec::new();
+        for path in paths {
+            if self.files.len() >= FILES_MAX && !self.files.contains_key(&path) {
+                self.too_many = true;
+                continue;
+            }
+            let Ok(metadata) = fs::metadata(&path) else { continue };
+            if metadata.is_file() {
+                let file = self.files.entry(path).or_insert_with_key(|path| Followed::new(path));
+                found.extend(file.look(&metadata));
+            }
+        }
+        self.next = Some(Instant::now() + LOOK_EVERY.max(started.elapsed() * REST_FACTOR));
+        found
+    }
+
+    /// The last lines, though they never ended: the run is over.
+    pub(super) fn finish(&mut self) -> Vec<KeyLines> {
+        let mut found = self.poll();
+        found.extend(self.files.values_mut().filter_map(Followed::last_line));
+        found
+    }
+
+    /// Whether nothing is followed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.roots.is_empty()
+    }
+
+    /// The files and folders of which nothing was ever read.
+    pub(super) fn silent(&self) -> impl Iterator<Item = &Path> {
+        let spoke = |root: &Path| self.files.iter().any(|(path, file)| path.starts_with(root) && file.offset > 0);
+        self.roots.iter().map(PathBuf::as_path).filter(move |root| !is_pipe(root) && !spoke(root))
+    }
+}
+
+impl Followed {
+    fn new(path: &Path) -> Self {
+        Self {
+            path: path.to_path_buf(),
+            shown: Arc::from(path.display().to_string()),
+            identity: None,
+            head: Vec::new(),
+            offset: 0,
+            partial: Vec::new(),
+            partial_used: false,
+            grew: Instant::now(),
+            lines: 0,
+        }
+    }
+
+    fn look(&mut self, metadata: &Metadata) -> Vec<KeyLines> {
+        let identity = identity(metadata);
+        let same = self.identity.is_none_or(|known| Some(known) == identity);
+        let mut found = Vec::new();
+        if same && metadata.len() == self.offset {
+            found.extend(self.quiet_line());
+            return found;
+        }
+        // A file that can't be read now may be readable at the next look.
+        let Ok(mut file) = File::open(&self.path) else { return found };
+        let head = head(&mut file).unwrap_or_default();
+        if !same || metadata.len() < self.offset || !head.starts_with(&self.head) {
+            found.extend(self.last_line());
+            (self.offset, self.lines) = (0, 0);
+        }
+        self.head = head;
+        self.identity = identity;
+        let mut text = Vec::new();
+        let read =
+            file.seek(SeekFrom::Start(self.offset)).and_then(|_| file.take(READ_MAX as u64).read_to_end(&mut text));
+        if let Ok(count) = read
+            && count > 0
+        {
+            self.offset += count as u64;
+            self.grew = Instant::now();
+            found.extend(self.take(&text));
+        }
+        found
+    }
+
+    /// Takes new bytes; gives the lines that ended in them.
+    fn take(&mut self, bytes: &[u8]) -> Option<KeyLines> {
+        self.partial_used = false;
+        let Some(end) = memchr::memrchr2(b'\n', b'\r', bytes) else {
+            // What is longer than any line is no key log; keeping its beginning makes it a wrong line later.
+            let room = LINE_MAX.saturating_sub(self.partial.len());
+            self.partial.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            return None;
+        };
+        let mut text = std::mem::take(&mut self.partial);
+        text.extend_from_slice(&bytes[..=end]);
+        self.partial.extend_from_slice(&bytes[end + 1..]);
+        let lines = KeyLines { file: Arc::clone(&self.shown), before: self.lines, text };
+        self.lines += memchr::memchr_iter(b'\n', &lines.text).count();
+        Some(lines)
+    }
+
+    /// The last line where nothing followed for a while and it makes sense as it is. It is kept: should it go on, the
+    /// whole of it counts as well.
+    fn quiet_line(&mut self) -> Option<KeyLines> {
+        if self.partial.is_empty() || self.partial_used || self.grew.elapsed() < QUIET {
+            return None;
+        }
+        self.partial_used = true;
+        let mut trial = KeyLog::new();
+        let fits = trial.add_text(KeySource::Keylog, &self.partial).is_empty() && !trial.is_empty();
+        fits.then(|| KeyLines { file: Arc::clone(&self.shown), before: self.lines, text: self.partial.clone() })
+    }
+
+    fn last_line(&mut self) -> Option<KeyLines> {
+        let text = std::mem::take(&mut self.partial);
+        let used = std::mem::take(&mut self.partial_used);
+        (!text.is_empty() && !used).then(|| KeyLines { file: Arc::clone(&self.shown), before: self.lines, text })
+    }
+}
+
+fn head(file: &mut File) -> io::Result<Vec<u8>> {
+    let mut head = Vec::with_capacity(HEAD);
+    file.by_ref().take(HEAD as u64).read_to_end(&mut head)?;
+    Ok(head)
+}
+
+#[cfg(unix)]
+fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    Some((metadata.dev(), metadata.ino()))
+}
+
+#[cfg(not(unix))]
+fn identity(_metadata: &Metadata) -> Option<(u64, u64)> {
+    None
+}
+
+/// Whether a path is there and is neither file nor folder: a named pipe, or one of the shell's (`<(…)`).
+pub(super) fn is_pipe(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
+}
+
+/// Reads a pipe as it is written, on the caller's thread, until `tell` gives false. A named pipe that was closed is
+/// opened again: each program that writes to it may be short-lived.
+pub(super) fn read_pipe(path: &Path, tell: &mut dyn FnMut(KeyLines) -> bool) {
+    let mut followed = Followed::new(path);
+    let mut buffer = vec![0; 64 << 10];
+    loop {
+        let Ok(mut file) = File::open(path) else { return };
+        loop {
+            match file.read(&mut buffer) {
+                Ok(0) => break,
+                Ok(count) => {
+                    if let Some(lines) = followed.take(&buffer[..count])
+                        && !tell(lines)
+                    {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return,
+            }
+        }
+        if let Some(lines) = followed.last_line()
+            && !tell(lines)
+        {
+            return;
+        }
+        std::thread::sleep(QUIET);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KeyWatch, QUIET};
+    use std::fs::{self, OpenOptions};
+    use std::io::Write;
+    use std::path::Path;
+
+    fn append(path: &Path, text: &str) {
+        let mut file = OpenOptions::new().append(true).create(true).open(path).unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+    }
+
+    fn texts(watch: &mut KeyWatch) -> Vec<String> {
+        watch
+            .poll()
+            .into_iter()
+            .map(|lines| format!("{}:{}", lines.before, String::from_utf8(lines.text).unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn a_line_counts_once_it_ends() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.log");
+        let mut watch = KeyWatch::new(vec![path.clone()]);
+        assert!(texts(&mut watch).is_empty(), "the file is not there yet");
+        assert_eq!(watch.silent().count(), 1);
+        append(&path, "# one\n# tw");
+        assert_eq!(texts(&mut watch), ["0:# one\n"]);
+        assert!(texts(&mut watch).is_empty());
+        append(&path, "o\n# three\n# fo");
+        assert_eq!(texts(&mut watch), ["1:# two\n# three\n"]);
+        let rest: Vec<_> = watch.finish().into_iter().map(|lines| lines.text).collect();
+        assert_eq!(rest, [b"# fo".to_vec()]);
+        assert_eq!(watch.silent().count(), 0);
+    }
+
+    #[test]
+    fn cut_rotated_and_rewritten_files_are_read_from_their_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.log");
+        let mut watch = KeyWatch::new(vec![path.clone()]);
+        append(&path, "# first line\n");
+        assert_eq!(texts(&mut watch), ["0:# first line\n"]);
+        fs::write(&path, "# cut\n").unwrap();
+        assert_eq!(texts(&mut watch), ["0:# cut\n"]);
+        fs::rename(&path, folder.path().join("keys.log.1")).unwrap();
+        append(&path, "# next file\n");
+        assert_eq!(texts(&mut watch), ["0:# next file\n"]);
+        // As long as before or longer, but another text.
+        fs::write(&path, "# another text of more bytes\n").unwrap();
+        assert_eq!(texts(&mut watch), ["0:# another text of more bytes\n"]);
+    }
+
+    #[test]
+    fn files_that_appear_in_a_folder_are_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut watch = KeyWatch::new(vec![folder.path().to_path_buf()]);
+        assert!(texts(&mut watch).is_empty());
+        fs::create_dir(folder.path().join("inner")).unwrap();
+        append(&folder.path().join("inner/b.log"), "# b\n");
+        append(&folder.path().join("a.log"), "# a\n");
+        assert_eq!(texts(&mut watch), ["0:# a\n", "0:# b\n"]);
+    }
+
+    #[test]
+    fn a_whole_line_without_its_end_is_used_after_a_while() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("keys.log");
+        let mut watch = KeyWatch::new(vec![path.clone()]);
+        let line = format!("CLIENT_RANDOM {} {}", "ab".repeat(32), "cd".repeat(48));
+        append(&path, &line);
+        assert!(texts(&mut watch).is_empty());
+        std::thread::sleep(QUIET * 2);
+        assert_eq!(texts(&mut watch), [format!("0:{line}")]);
+        assert!(texts(&mut watch).is_empty());
+        append(&path, "\n");
+        assert_eq!(texts(&mut watch), [format!("0:{line}\n")]);
+        assert!(watch.finish().is_empty());
+    }
+}

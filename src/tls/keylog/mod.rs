@@ -1,0 +1,280 @@
+//! Key logs (RFC 9850, NSS `SSLKEYLOGFILE`): text lines to secrets by client random. A session costs about its secrets'
+//! bytes, and a copy of a log next to nothing: copies share what they had in common, however often a log grows. Which
+//! secret opens what is left to `schedule`.
+
+mod line;
+mod table;
+
+use crate::model::KeySource;
+use line::Line;
+use std::sync::Arc;
+use table::Table;
+
+/// Most bytes of secrets and randoms kept, so that offsets fit 32 bits.
+pub const KEY_LOG_BYTES_MAX: usize = u32::MAX as usize;
+/// Longest secret a line may give, in bytes (a premaster secret of an 8192-bit Diffie-Hellman group).
+pub const SECRET_MAX: usize = 1024;
+/// Most different secrets kept for one label and client random; a log that gives more is broken.
+pub const SECRETS_PER_LABEL_MAX: usize = 4;
+/// Bytes of an encrypted premaster secret by which a line names it.
+pub(super) const ENCRYPTED_PREFIX_LEN: usize = 8;
+
+/// What a secret is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SecretLabel {
+    /// The master secret of TLS 1.2 and before.
+    MasterSecret,
+    /// The premaster secret of TLS 1.2 and before, by client random.
+    Premaster,
+    /// The premaster secret of an RSA key exchange, by the first bytes of its encryption.
+    RsaPremaster,
+    /// The master secret of TLS 1.2 and before, by session id.
+    SessionMaster,
+    /// TLS 1.3 early data (0-RTT), also of QUIC.
+    ClientEarlyTraffic,
+    /// The client's TLS 1.3 handshake.
+    ClientHandshakeTraffic,
+    /// The server's TLS 1.3 handshake.
+    ServerHandshakeTraffic,
+    /// The client's TLS 1.3 application data, before any key update.
+    ClientTraffic0,
+    /// The server's TLS 1.3 application data, before any key update.
+    ServerTraffic0,
+}
+
+/// A line of a key log that could not be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyLogProblem {
+    /// Line number from 1.
+    pub line: usize,
+    /// What is wrong with it.
+    pub message: String,
+}
+
+/// A secret and where it came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KnownSecret<'a> {
+    /// The secret.
+    pub bytes: &'a [u8],
+    /// The file or block that gave it.
+    pub source: KeySource,
+}
+
+/// All secrets known, by client random. A clone shares all of its tables; what is added later goes into new ones, which
+/// are joined so that there are never more than a few, as in a log-structured merge tree.
+#[derive(Debug, Clone, Default)]
+pub struct KeyLog {
+    /// Oldest first, each more than twice as large as the next.
+    tables: Vec<Arc<Table>>,
+}
+
+impl KeyLog {
+    /// An empty log.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds the lines of `text`; lines end with LF, CRLF or CR. Lines that cannot be used are returned, the others count.
+    pub fn add_text(&mut self, source: KeySource, text: &[u8]) -> Vec<KeyLogProblem> {
+        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
+        let mut problems = Vec::new();
+        let mut line_number = 0;
+        let mut rest = text;
+        while !rest.is_empty() {
+            line_number += 1;
+            let end = memchr::memchr2(b'\n', b'\r', rest).unwrap_or(rest.len());
+            let (line, after) = rest.split_at(end);
+            rest = after.strip_prefix(b"\r\n").or_else(|| after.get(1..)).unwrap_or_default();
+            let added = line::read(line).and_then(|line| line.map_or(Ok(()), |line| self.insert(source, &line)));
+            if let Err(message) = added {
+                problems.push(KeyLogProblem { line: line_number, message });
+            }
+        }
+        problems
+    }
+
+    /// Whether nothing is known.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tables.iter().all(|table| table.ids() == 0)
+    }
+
+    /// How many client randoms have secrets.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        let known_before = |at: usize, id: &[u8; 32]| self.tables.iter().take(at).any(|table| table.has(id));
+        let tables = self.tables.iter().enumerate();
+        tables.map(|(at, table)| table.each_id().filter(|id| !known_before(at, id)).count()).sum()
+    }
+
+    /// Whether any secret is known for a client random.
+    #[must_use]
+    pub fn knows(&self, client_random: &[u8; 32]) -> bool {
+        self.tables.iter().any(|table| table.has(client_random))
+    }
+
+    /// Whether there are premaster secrets, for which a session has to keep what its handshake said.
+    #[must_use]
+    pub fn has_premasters(&self) -> bool {
+        self.tables.iter().any(|table| table.has_premasters())
+    }
+
+    /// The secrets of a label; more than one only where sources disagree.
+    pub fn secrets<'s>(
+        &'s self,
+        client_random: &[u8; 32],
+        label: SecretLabel,
+    ) -> impl Iterator<Item = KnownSecret<'s>> + use<'s> {
+        let id = *client_random;
+        self.tables.iter().flat_map(move |table| table.secrets(&id, label))
+    }
+
+    /// The premaster secrets of an RSA key exchange, by what the client sent of it.
+    pub(super) fn rsa_premasters<'s>(&'s self, encrypted: &[u8]) -> impl Iterator<Item = KnownSecret<'s>> + use<'s> {
+        let id = encrypted.get(..ENCRYPTED_PREFIX_LEN).map(padded);
+        id.into_iter().flat_map(|id| self.secrets(&id, SecretLabel::RsaPremaster))
+    }
+
+    /// The master secrets of a session id.
+    pub(super) fn session_masters<'s>(&'s self, session_id: &[u8]) -> impl Iterator<Item = KnownSecret<'s>> + use<'s> {
+        let id = (!session_id.is_empty() && session_id.len() <= 32).then(|| padded(session_id));
+        id.into_iter().flat_map(|id| self.secrets(&id, SecretLabel::SessionMaster))
+    }
+
+    fn insert(&mut self, source: KeySource, line: &Line) -> Result<(), String> {
+        let mut alternatives = 0;
+        for known in self.secrets(&line.id, line.label) {
+            if known.bytes == line.secret() {
+                return Ok(());
+            }
+            alternatives += 1;
+        }
+        if alternatives >= SECRETS_PER_LABEL_MAX {
+            return Err(format!("more than {SECRETS_PER_LABEL_MAX} secrets for one label and client random"));
+        }
+        if self.tables.iter().map(|table| table.bytes()).sum::<usize>() + line.secret().len() > KEY_LOG_BYTES_MAX {
+            return Err(format!("more than {KEY_LOG_BYTES_MAX} bytes of secrets"));
+        }
+        if self.tables.last_mut().is_none_or(|last| Arc::get_mut(last).is_none()) {
+            self.join_tables();
+            self.tables.push(Arc::default());
+        }
+        match self.tables.last_mut().and_then(Arc::get_mut) {
+            Some(table) => table.insert(source, line),
+            None => Ok(()),
+        }
+    }
+
+    /// Joins the last tables while they are of about one size, so that an entry moves only a few times.
+    fn join_tables(&mut self) {
+        while let [.., before, last] = self.tables.as_slice()
+            && before.len() <= 2 * last.len()
+        {
+            let joined = before.joined(last);
+            self.tables.truncate(self.tables.len() - 2);
+            self.tables.push(Arc::new(joined));
+        }
+    }
+}
+
+/// An identifier as long as all are here.
+fn padded(bytes: &[u8]) -> [u8; 32] {
+    let mut id = [0; 32];
+    id.iter_mut().zip(bytes).for_each(|(slot, &byte)| *slot = byte);
+    id
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KeyLog, SecretLabel};
+    use crate::model::KeySource;
+
+    fn line(label: &str, random: u8, secret: u8, len: usize) -> String {
+        format!("{label} {} {}", format!("{random:02x}").repeat(32), format!("{secret:02X}").repeat(len))
+    }
+
+    #[test]
+    fn lines_of_any_ending_are_read_and_bad_ones_are_named() {
+        let text = [
+            "# a comment\r\n",
+            "\r",
+            &line("CLIENT_RANDOM", 1, 2, 48),
+            "\n\n",
+            "CLIENT_RANDOM 00 11\r\n",
+            &line("CLIENT_TRAFFIC_SECRET_0", 3, 4, 32),
+            "\r",
+            "garbage\n",
+            &line("QUIC_CLIENT_TRAFFIC_SECRET_0", 3, 4, 32),
+        ]
+        .concat();
+        let mut log = KeyLog::new();
+        let problems = log.add_text(KeySource::Keylog, text.as_bytes());
+        assert_eq!(problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [5, 7]);
+        assert_eq!(log.sessions(), 2);
+        let secrets: Vec<_> = log.secrets(&[3; 32], SecretLabel::ClientTraffic0).collect();
+        assert_eq!(secrets.len(), 1, "the QUIC_ duplicate is the same secret");
+        assert_eq!(secrets[0].bytes, [4; 32]);
+        assert_eq!(secrets[0].source, KeySource::Keylog);
+        assert!(log.secrets(&[3; 32], SecretLabel::MasterSecret).next().is_none());
+    }
+
+    #[test]
+    fn a_log_that_grows_line_by_line_shares_what_its_copies_have() {
+        let mut log = KeyLog::new();
+        let mut copies = Vec::new();
+        for n in 0..1_000_u32 {
+            let random: String = n.to_be_bytes().iter().cycle().take(32).map(|byte| format!("{byte:02x}")).collect();
+            let text = format!("CLIENT_RANDOM {random} {}\n", "ab".repeat(48));
+            assert!(log.add_text(KeySource::Keylog, text.as_bytes()).is_empty());
+            copies.push(log.clone());
+            assert!(log.tables.len() <= 12, "{} tables", log.tables.len());
+        }
+        for (n, copy) in (1_usize..).zip(&copies) {
+            assert_eq!(copy.sessions(), n, "a copy does not change with its original");
+        }
+        let last = 999_u32.to_be_bytes();
+        let random: [u8; 32] = std::array::from_fn(|at| last[at % 4]);
+        assert!(log.knows(&random) && !copies[998].knows(&random));
+    }
+
+    #[test]
+    fn premaster_and_session_lines_are_kept_under_their_own_names() {
+        let premaster = "cd".repeat(48);
+        let text = [
+            format!("RSA 0102030405060708 {premaster}\n"),
+            format!("PMS_CLIENT_RANDOM {} {}\n", "05".repeat(32), "ef".repeat(256)),
+            format!("RSA Session-ID:{} Master-Key:{premaster}\n", "0A".repeat(32)),
+            format!("[*] client_random {} {premaster}\n", "06".repeat(32)),
+        ]
+        .concat();
+        let mut log = KeyLog::new();
+        assert_eq!(log.add_text(KeySource::Keylog, text.as_bytes()), []);
+        assert!(log.has_premasters());
+        assert_eq!(log.rsa_premasters(&[1, 2, 3, 4, 5, 6, 7, 8, 9]).count(), 1);
+        assert_eq!(log.rsa_premasters(&[1, 2, 3]).count(), 0);
+        assert_eq!(log.secrets(&[5; 32], SecretLabel::Premaster).map(|secret| secret.bytes.len()).next(), Some(256));
+        assert_eq!(log.session_masters(&[10; 32]).count(), 1);
+        assert_eq!(log.session_masters(&[]).count(), 0);
+        assert_eq!(log.secrets(&[6; 32], SecretLabel::MasterSecret).count(), 1);
+    }
+
+    #[test]
+    fn all_zero_keys_and_secrets_of_a_wrong_length_are_not_kept() {
+        let mut log = KeyLog::new();
+        let zero = line("CLIENT_RANDOM", 1, 0, 48);
+        let short = line("CLIENT_RANDOM", 1, 5, 32);
+        assert!(log.add_text(KeySource::Dsb, zero.as_bytes()).is_empty());
+        assert_eq!(log.add_text(KeySource::Dsb, short.as_bytes()).len(), 1);
+        assert!(log.is_empty());
+    }
+
+    #[test]
+    fn sources_that_disagree_are_both_kept() {
+        let mut log = KeyLog::new();
+        log.add_text(KeySource::Keylog, line("CLIENT_RANDOM", 1, 7, 48).as_bytes());
+        log.add_text(KeySource::Dsb, line("CLIENT_RANDOM", 1, 8, 48).as_bytes());
+        let sources: Vec<_> = log.secrets(&[1; 32], SecretLabel::MasterSecret).map(|secret| secret.source).collect();
+        assert_eq!(sources, [KeySource::Keylog, KeySource::Dsb]);
+    }
+}
