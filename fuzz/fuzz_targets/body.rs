@@ -1,0 +1,48 @@
+//! A body of any bytes, and a stream of no known protocol, taken apart by all decoders.
+#![no_main]
+
+use divulge::decode;
+use divulge::model::{Body, Exchange, ExchangeId, FlowId, Protocol, Request, Side, Timestamp};
+use libfuzzer_sys::fuzz_target;
+use std::sync::Arc;
+
+const TYPES: [&str; 8] = [
+    "application/json",
+    "application/x-www-form-urlencoded",
+    "multipart/form-data; boundary=b",
+    "application/grpc",
+    "application/x-protobuf",
+    "application/grpc-web-text",
+    "text/event-stream",
+    "application/octet-stream",
+];
+
+fuzz_target!(|data: &[u8]| {
+    let [kind, encoding, bytes @ ..] = data else { return };
+    let mut weirds = Vec::new();
+    let encodings = ["gzip", "br", "zstd", "deflate"];
+    let body = Body {
+        bytes: bytes.len() as u64,
+        content_type: Some(TYPES[usize::from(*kind) % TYPES.len()].to_owned()),
+        encodings: encodings.get(usize::from(*encoding)).map(|name| (*name).to_owned()).into_iter().collect(),
+        complete: true,
+        data: bytes.to_vec(),
+        ..Body::default()
+    };
+    let request = Request { method: "POST".to_owned(), target: Box::from(&b"/"[..]), body, ..Request::default() };
+    let exchange = Exchange {
+        id: ExchangeId { flow: FlowId(1), index: 0 },
+        ts: Timestamp::from_nanos(0),
+        protocol: Protocol::Http11,
+        client: ([10, 0, 0, 2], 1).into(),
+        server: ([10, 0, 0, 3], 80).into(),
+        app: None,
+        tls: None,
+        request: Some(Arc::new(request)),
+        response: None,
+    };
+    let mut fields = 0;
+    decode::fields(&exchange, Side::Request, &mut |_| fields += 1, &mut weirds);
+    decode::stream_fields(FlowId(1), bytes, Side::Request, &mut |_| fields += 1, &mut weirds);
+    assert!(fields <= 2 * decode::FIELDS_MAX);
+});
