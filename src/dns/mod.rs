@@ -74,9 +74,17 @@ impl DnsStream {
     }
 }
 
+/// Whether a direction of a TCP stream begins with a whole DNS message behind its length, to the last byte: for ports
+/// that are not DNS's own.
+#[must_use]
+pub fn probe_stream(bytes: &[u8]) -> bool {
+    let [high, low, rest @ ..] = bytes else { return false };
+    rest.get(..usize::from(u16::from_be_bytes([*high, *low]))).is_some_and(probe)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{DnsMessage, DnsStream};
+    use super::{DnsMessage, DnsStream, probe_stream};
     use crate::model::{FlowId, Timestamp};
 
     const QUERY: &[u8] = b"\0\x07\x01\0\0\x01\0\0\0\0\0\0\x03www\x07Example\x03com\0\0\x01\0\x01";
@@ -89,6 +97,7 @@ mod tests {
             let mut stream = DnsStream::default();
             let found: Vec<_> = two.chunks(size).flat_map(|piece| stream.feed(0, piece)).collect();
             assert_eq!(found.len(), 2, "pieces of {size}");
+            assert!(probe_stream(&two) && !probe_stream(&two[1..]) && !probe_stream(&one[..one.len() - 1]));
             assert_eq!(found[1].questions, [("www.Example.com".to_owned(), 1)]);
         }
     }

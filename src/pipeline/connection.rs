@@ -4,7 +4,7 @@
 use super::collected::Collected;
 use super::tls_layer::TlsLayer;
 use super::unknown::Unknown;
-use crate::dns::DnsStream;
+use crate::dns::{self, DnsStream};
 use crate::http::{self, Http1, Switch, WebSocket};
 use crate::model::{App, Direction, FlowId, FlowKey, OpaqueReason, StreamChunk, Timestamp, TlsInfo};
 use crate::socks::{self, Handshake, Progress};
@@ -89,6 +89,8 @@ enum Verdict {
     Tls,
     Http1,
     Socks,
+    /// A header of so many bytes that a proxy put before the connection.
+    Proxied(usize),
     /// More bytes will tell.
     Unsure,
     /// So far it can only be HTTP/1.
@@ -114,9 +116,9 @@ impl Stack {
                 let probing = Probing { tls: unknown.tls.clone(), depth: unknown.depth, ..Probing::default() };
                 let start = match probing.verdict(chunk.bytes, chunk.direction) {
                     Verdict::Tls | Verdict::Http1 => Some(0),
-                    Verdict::Socks | Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown => {
-                        let whole = shared.from_start && chunk.gap == 0;
-                        if whole { None } else { http::find_start(chunk.bytes) }
+                    Verdict::Unsure if begins_record(chunk.bytes) => Some(0),
+                    Verdict::Socks | Verdict::Proxied(_) | Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown => {
+                        probing.find_start(shared, chunk)
                     }
                 };
                 let Some(start) = start else {
@@ -322,7 +324,29 @@ impl Probing {
         Some(self.begin(shared, Verdict::Http1, None, out))
     }
 
+    /// Whether a connection is to a port of DNS, or to that of DNS over TLS (RFC 7858), or says so in the handshake: its
+    /// messages have no mark to probe for but their length.
+    fn is_dns_port(&self, shared: &Shared) -> bool {
+        let ports = [shared.key.server.port(), shared.key.client.port()];
+        let over_tls = self.tls.as_ref().is_some_and(|tls| ports.contains(&853) || tls.alpn.as_deref() == Some("dot"));
+        over_tls || ports.contains(&53)
+    }
+
+    /// Where in bytes of no known protocol a known one begins.
+    fn find_start(&self, shared: &Shared, chunk: StreamChunk<'_>) -> Option<usize> {
+        let hello = if self.depth < LAYERS_MAX { tls::find_hello(chunk.bytes) } else { None };
+        let whole = shared.from_start && chunk.gap == 0;
+        hello.or_else(|| if whole { None } else { http::find_start(chunk.bytes) })
+    }
+
     fn verdict(&self, bytes: &[u8], direction: Direction) -> Verdict {
+        if self.depth < LAYERS_MAX && direction == Direction::ToServer {
+            match socks::proxy_header(bytes) {
+                Ok(len) => return Verdict::Proxied(len),
+                Err(socks::Probe::Unsure) if bytes.len() > 2 => return Verdict::Unsure,
+                Err(_) => {}
+            }
+        }
         if self.depth < LAYERS_MAX {
             match tls::probe(bytes) {
                 tls::Probe::Yes => return Verdict::Tls,
@@ -350,12 +374,24 @@ impl Probing {
         chunk: Option<StreamChunk<'_>>,
         out: &mut Collected,
     ) -> Stack {
-        let held = std::mem::take(&mut self.held);
+        let mut held = std::mem::take(&mut self.held);
+        let mut chunk = chunk;
         let mut stack = match verdict {
+            Verdict::Proxied(len) => {
+                match &mut chunk {
+                    Some(chunk) => chunk.bytes = chunk.bytes.get(len..).unwrap_or_default(),
+                    None => drop(held[Direction::ToServer.index()].bytes.drain(..len)),
+                }
+                Stack::Probing(Self { tls: self.tls.clone(), ..Self::at(self.depth + 1) })
+            }
             Verdict::Tls => Stack::Tls(Box::new(TlsLayer::new(shared, self.depth + 1))),
             Verdict::Socks => Stack::Socks(Box::new(SocksLayer { handshake: Handshake::default(), depth: self.depth })),
             Verdict::Http1 => Stack::Http1(Box::new(HttpLayer::new(shared, self.tls.clone(), self.depth))),
-            Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown if is_dns(&shared.key) => {
+            Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown
+                if self.is_dns_port(shared)
+                    || held.iter().any(|held| dns::probe_stream(&held.bytes))
+                    || chunk.is_some_and(|chunk| dns::probe_stream(chunk.bytes)) =>
+            {
                 Stack::Dns(Box::default())
             }
             Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown => {
@@ -368,7 +404,7 @@ impl Probing {
                 stack.chunk_after_probe(shared, chunk, out);
             }
         }
-        if let Some(chunk) = chunk {
+        if let Some(chunk) = chunk.filter(|chunk| !chunk.bytes.is_empty()) {
             stack.chunk_after_probe(shared, chunk, out);
         }
         for (direction, held) in [Direction::ToServer, Direction::ToClient].into_iter().zip(&held) {
@@ -383,10 +419,11 @@ impl Probing {
 impl Stack {
     /// As [`Stack::chunk`], but bytes that were just found to be unknown are not probed again.
     fn chunk_after_probe(&mut self, shared: &mut Shared, chunk: StreamChunk<'_>, out: &mut Collected) {
-        if let Self::Unknown(unknown) = self {
-            unknown.chunk(shared, chunk, out);
-        } else {
-            self.chunk(shared, chunk, out);
+        match self {
+            Self::Unknown(unknown) if unknown.depth >= LAYERS_MAX || tls::find_hello(chunk.bytes).is_none() => {
+                unknown.chunk(shared, chunk, out);
+            }
+            _ => self.chunk(shared, chunk, out),
         }
     }
 }
@@ -403,7 +440,7 @@ fn context(shared: &Shared, tls: Option<Arc<TlsInfo>>) -> http::Context {
     http::Context { flow: shared.flow, client, server, app: shared.app.clone(), tls }
 }
 
-/// Whether a connection is to the port of DNS: its messages have no mark to probe for but their length.
-fn is_dns(key: &FlowKey) -> bool {
-    key.server.port() == 53 || key.client.port() == 53
+/// Whether bytes are the beginning of a TLS handshake record, cut before they could tell.
+fn begins_record(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x16, 3]) && tls::probe(bytes) == tls::Probe::Unsure
 }

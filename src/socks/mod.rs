@@ -1,5 +1,10 @@
-//! The handshake of a SOCKS proxy (version 4, 4A and 5, with a password or none), read from both directions, so that
-//! what travels behind it can be recognised. Reads nothing of what follows; UDP ASSOCIATE is not followed.
+//! What stands before a connection that a proxy forwards: the handshake of a SOCKS proxy (version 4, 4A and 5, with a
+//! password or none), read from both directions, or a PROXY header, so that what travels behind it can be recognised.
+//! Reads nothing of what follows; UDP ASSOCIATE is not followed.
+
+mod header;
+
+pub use header::{PROXY_HEADER_MAX, proxy_header};
 
 use crate::model::Direction;
 

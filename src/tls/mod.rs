@@ -34,7 +34,7 @@ pub use keylog::*;
 pub use keyring::{SEQUENCE_SEARCH_MAX, TRIAL_BYTES_MAX};
 pub use output::Output;
 pub use premaster::TRANSCRIPT_MAX;
-pub use probe::{Probe, probe};
+pub use probe::{Probe, find_hello, probe};
 pub use reader::Reader;
 pub use record::{RECORD_BODY_MAX, RECORD_MAX, RECORD_SCAN_MAX};
 pub use schedule::{EXPAND_MAX, expand_label};

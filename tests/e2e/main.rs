@@ -5,6 +5,7 @@ mod demo;
 mod formats;
 mod har;
 mod run;
+mod starttls;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;
