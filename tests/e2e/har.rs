@@ -45,8 +45,8 @@ fn the_requests_of_every_exporter_are_read() {
             "GET track.adflux.example /p.gif?id=3f2a9c41-7d5e-4b86-9a10-5e8c7d2f1b34 null",
             "POST api.lvtu.example /v1/report?imei=861536030196001&t=%7B1%7D 200",
             "GET push.lvtu.example /ws?v=1 101",
-            " push.lvtu.example /ws?v=1 null",
-            " push.lvtu.example /ws?v=1 0",
+            "null push.lvtu.example /ws?v=1 null",
+            "null push.lvtu.example /ws?v=1 null",
         ]
     );
     assert_eq!(read("firefox"), ["POST log.lvtu.example /form 204"]);
