@@ -14,6 +14,7 @@ pub mod model;
 pub mod packet;
 pub mod pipeline;
 pub mod policy;
+pub mod quic;
 pub mod report;
 pub mod rules;
 pub mod session;

@@ -14,6 +14,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("flow", &["model"]),
     ("socks", &["model"]),
     ("tls", &["model"]),
+    ("quic", &["model", "tls"]),
     ("http", &["model"]),
     ("dns", &["model"]),
     ("decode", &["model"]),
@@ -37,6 +38,7 @@ const BOTTOM_UP: &[&str] = &[
     "flow",
     "socks",
     "tls",
+    "quic",
     "http",
     "dns",
     "decode",
@@ -51,9 +53,9 @@ const BOTTOM_UP: &[&str] = &[
     "session",
 ];
 /// Up to `audit`. They are sans-IO: what the outside world is reached by must not be named in them.
-const STAGES: &[&str] = BOTTOM_UP.split_at(13).0;
+const STAGES: &[&str] = BOTTOM_UP.split_at(14).0;
 /// Up to `dashboard`.
-const BELOW_SESSION: &[&str] = BOTTOM_UP.split_at(17).0;
+const BELOW_SESSION: &[&str] = BOTTOM_UP.split_at(18).0;
 
 /// Lists whose order people see: the tabs of the dashboard.
 const IN_ORDER_OF_USE: &[&str] = &["SCREENS"];

@@ -1,5 +1,5 @@
 //! Authenticated ciphers of record protection: AES-GCM, ChaCha20-Poly1305 and AES-CCM (RFC 5116, RFC 6655) under one
-//! roof. Nonces and what is authenticated are left to `cipher`.
+//! roof. Nonces and what is authenticated are left to `cipher`, and to QUIC.
 
 use super::suite::Bulk;
 use aws_lc_rs::aead;
@@ -8,11 +8,11 @@ use aws_lc_rs::cipher::{
 };
 
 /// Bytes of every nonce here.
-pub(super) const NONCE_LEN: usize = 12;
+pub const NONCE_LEN: usize = 12;
 const BLOCK: usize = 16;
 
 /// A key of an authenticated cipher.
-pub(super) enum AeadKey {
+pub enum AeadKey {
     /// A cipher the library has as a whole.
     Whole(aead::LessSafeKey),
     /// AES-CCM, put together from counter mode and CBC-MAC (RFC 3610 with L = 3).
@@ -20,14 +20,15 @@ pub(super) enum AeadKey {
 }
 
 /// A key of AES-CCM.
-pub(super) struct CcmKey {
+pub struct CcmKey {
     counter: DecryptingKey,
     mac: EncryptingKey,
     tag_len: usize,
 }
 
 /// Bytes of the key of a cipher; none where it is no authenticated one.
-pub(super) fn key_len(bulk: Bulk) -> Option<usize> {
+#[must_use]
+pub fn key_len(bulk: Bulk) -> Option<usize> {
     match bulk {
         Bulk::Aes128Gcm | Bulk::Aes128Ccm(_) => Some(16),
         Bulk::Aes256Gcm | Bulk::Aes256Ccm(_) | Bulk::Chacha20Poly1305 => Some(32),
@@ -37,7 +38,8 @@ pub(super) fn key_len(bulk: Bulk) -> Option<usize> {
 
 impl AeadKey {
     /// A key of [`key_len`] bytes.
-    pub(super) fn new(bulk: Bulk, key: &[u8]) -> Option<Self> {
+    #[must_use]
+    pub fn new(bulk: Bulk, key: &[u8]) -> Option<Self> {
         let whole = |algorithm| Some(Self::Whole(aead::LessSafeKey::new(aead::UnboundKey::new(algorithm, key).ok()?)));
         match bulk {
             Bulk::Aes128Gcm => whole(&aead::AES_128_GCM),
@@ -57,15 +59,17 @@ impl AeadKey {
     }
 
     /// Bytes of the tag after the ciphertext.
-    pub(super) fn tag_len(&self) -> usize {
+    #[must_use]
+    pub fn tag_len(&self) -> usize {
         match self {
             Self::Whole(_) => 16,
             Self::Ccm(key) => key.tag_len,
         }
     }
 
-    /// Opens ciphertext and tag into the beginning of `out` and says how much it is.
-    pub(super) fn open(&self, nonce: [u8; NONCE_LEN], aad: &[u8], sealed: &[u8], out: &mut [u8]) -> Option<usize> {
+    /// Opens ciphertext and tag into the beginning of `out` and says how much it is; none where the key is wrong.
+    #[must_use]
+    pub fn open(&self, nonce: [u8; NONCE_LEN], aad: &[u8], sealed: &[u8], out: &mut [u8]) -> Option<usize> {
         let (text, tag) = sealed.split_at_checked(sealed.len().checked_sub(self.tag_len())?)?;
         let out = out.get_mut(..text.len())?;
         match self {

@@ -5,22 +5,30 @@
 pub const HANDSHAKE_MESSAGE_MAX: usize = 256 * 1024;
 
 /// Handshake message types (RFC 8446 §4, RFC 5246 §7.4).
-pub(super) mod kind {
-    pub(in crate::tls) const CLIENT_HELLO: u8 = 1;
-    pub(in crate::tls) const SERVER_HELLO: u8 = 2;
-    pub(in crate::tls) const END_OF_EARLY_DATA: u8 = 5;
-    pub(in crate::tls) const ENCRYPTED_EXTENSIONS: u8 = 8;
-    pub(in crate::tls) const CERTIFICATE: u8 = 11;
-    pub(in crate::tls) const FINISHED: u8 = 20;
-    pub(in crate::tls) const KEY_UPDATE: u8 = 24;
-    pub(in crate::tls) const COMPRESSED_CERTIFICATE: u8 = 25;
+pub mod kind {
+    /// ClientHello.
+    pub const CLIENT_HELLO: u8 = 1;
+    /// ServerHello.
+    pub const SERVER_HELLO: u8 = 2;
+    /// EndOfEarlyData.
+    pub const END_OF_EARLY_DATA: u8 = 5;
+    /// EncryptedExtensions.
+    pub const ENCRYPTED_EXTENSIONS: u8 = 8;
+    /// Certificate.
+    pub const CERTIFICATE: u8 = 11;
+    /// Finished.
+    pub const FINISHED: u8 = 20;
+    /// KeyUpdate.
+    pub const KEY_UPDATE: u8 = 24;
+    /// CompressedCertificate (RFC 8879 §4).
+    pub const COMPRESSED_CERTIFICATE: u8 = 25;
 }
 
 const HEADER_LEN: usize = 4;
 
 /// What a step of the reassembly gave.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Step<'a> {
+pub enum Step<'a> {
     /// A whole message: its type and body.
     Message(u8, &'a [u8]),
     /// A message too long to keep; it is skipped.
@@ -31,7 +39,7 @@ pub(super) enum Step<'a> {
 
 /// Puts together the messages of one direction.
 #[derive(Debug, Default)]
-pub(super) struct Handshake {
+pub struct Handshake {
     /// A message of which a part has come, from its header on.
     partial: Vec<u8>,
     /// Bytes of a message still to be passed over.
@@ -44,7 +52,7 @@ pub(super) struct Handshake {
 
 impl Handshake {
     /// Takes from `payload` up to the end of the next message that matters.
-    pub(super) fn step<'s, 'p: 's>(&'s mut self, payload: &mut &'p [u8]) -> Step<'s> {
+    pub fn step<'s, 'p: 's>(&'s mut self, payload: &mut &'p [u8]) -> Step<'s> {
         if std::mem::take(&mut self.delivered) {
             self.partial = Vec::new();
         }
@@ -109,7 +117,7 @@ impl Handshake {
     }
 
     /// `len` payload bytes were lost. Within a message they are passed over with it.
-    pub(super) fn lose(&mut self, len: u64) {
+    pub fn lose(&mut self, len: u64) {
         let len = usize::try_from(len).unwrap_or(usize::MAX);
         if std::mem::take(&mut self.delivered) {
             self.partial.clear();
@@ -125,7 +133,7 @@ impl Handshake {
     }
 
     /// A record begins. After a loss its payload is dropped unless it looks like the beginning of a message.
-    pub(super) fn begins_message(&mut self, payload: &[u8]) -> bool {
+    pub fn begins_message(&mut self, payload: &[u8]) -> bool {
         if self.lost {
             let plausible = header(payload).is_some_and(|(kind, len)| {
                 matches!(kind, 0..=25) && len.abs_diff(payload.len()) < HANDSHAKE_MESSAGE_MAX
@@ -142,7 +150,7 @@ impl Handshake {
     }
 
     /// The body so far of a message that is not whole, with its type.
-    pub(super) fn unfinished(&self) -> Option<(u8, &[u8])> {
+    pub fn unfinished(&self) -> Option<(u8, &[u8])> {
         if self.delivered {
             return None;
         }

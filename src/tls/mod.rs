@@ -25,10 +25,11 @@ mod suite_names;
 #[cfg(test)]
 mod tests;
 
+pub use aead::{AeadKey, CcmKey, NONCE_LEN, key_len as aead_key_len};
 pub use certificate::{
     CERTIFICATE_NAMES_MAX, CertificateForm, certificate, certificate_message, compressed_certificate_message,
 };
-pub use handshake::HANDSHAKE_MESSAGE_MAX;
+pub use handshake::{HANDSHAKE_MESSAGE_MAX, Handshake, Step as HandshakeStep, kind as handshake_kind};
 pub use ja4::{Transport, ja4};
 pub use keylog::*;
 pub use keyring::{SEQUENCE_SEARCH_MAX, TRIAL_BYTES_MAX};

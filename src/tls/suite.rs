@@ -90,8 +90,8 @@ impl Suite {
         Some(Self { id, name, bulk: bulk_of(name), hash: hash_of(name) })
     }
 
-    /// All TLS 1.3 suites whose secrets have `secret_len` bytes.
-    pub(super) fn tls13_with_secret_len(secret_len: usize) -> impl Iterator<Item = Self> {
+    /// All TLS 1.3 suites whose secrets have `secret_len` bytes, the likeliest first.
+    pub fn tls13_with_secret_len(secret_len: usize) -> impl Iterator<Item = Self> {
         TLS13_SUITES.into_iter().filter_map(Self::by_id).filter(move |suite| suite.hash.output_len() == secret_len)
     }
 

@@ -114,6 +114,24 @@ impl KeyLog {
         self.tables.iter().any(|table| table.has(client_random))
     }
 
+    /// The client randoms that have secrets, sorted; none where they are more than `most`.
+    #[must_use]
+    pub fn client_randoms(&self, most: usize) -> Option<Vec<[u8; 32]>> {
+        let mut randoms: Vec<_> = self.tables.iter().flat_map(|table| table.each_id()).take(most + 1).copied().collect();
+        if randoms.len() > most {
+            return None;
+        }
+        randoms.sort_unstable();
+        randoms.dedup();
+        Some(randoms)
+    }
+
+    /// How many secrets are known for a client random.
+    #[must_use]
+    pub fn secrets_of(&self, client_random: &[u8; 32]) -> usize {
+        self.tables.iter().map(|table| table.secrets_of(client_random)).sum()
+    }
+
     /// Whether there are premaster secrets, for which a session has to keep what its handshake said.
     #[must_use]
     pub fn has_premasters(&self) -> bool {

@@ -46,6 +46,10 @@ impl Table {
         self.first.contains_key(id)
     }
 
+    pub(super) fn secrets_of(&self, id: &[u8; 32]) -> usize {
+        self.chain(id).count()
+    }
+
     pub(super) const fn has_premasters(&self) -> bool {
         self.premasters
     }
