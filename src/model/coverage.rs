@@ -16,7 +16,7 @@ pub enum OpaqueReason {
     UnsupportedCipher,
     /// No known protocol.
     UnknownProtocol,
-    /// QUIC, which is not opened yet.
+    /// QUIC of a version that is not opened: Google's own, an early draft, or one not known.
     Quic,
     /// Bytes were lost or cut in the capture.
     Truncated,

@@ -162,7 +162,7 @@ impl Streams {
         with(stream, &mut |gap, bytes, ts| out.push_stream(key.0, key.1, ts, gap, bytes));
         self.pending = (self.pending + stream.assembler.pending_bytes()).saturating_sub(before);
         let next = stream.assembler.next();
-        if !stream.assembler.has_hole() && !stream.end.is_some_and(|end| end > next) {
+        if !stream.assembler.has_hole() && stream.end.is_none_or(|end| end <= next) {
             stream.hole = None;
             self.holes.remove(&key);
         } else if stream.hole.is_none_or(|(_, at)| at != next) {

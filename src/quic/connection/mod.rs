@@ -255,7 +255,11 @@ impl Connection {
     /// Why packets stayed closed, if some did; also told where others were opened.
     #[must_use]
     pub const fn opaque_reason(&self) -> Option<OpaqueReason> {
-        self.opaque
+        match self.opaque {
+            // What came before the hello was captured is not the hello's fault after all.
+            Some(OpaqueReason::NoHandshake) if self.hello.is_some() => Some(OpaqueReason::NoKey),
+            reason => reason,
+        }
     }
 
     /// The connection IDs by which packets that go `direction` may be addressed, those not empty: by them the

@@ -61,9 +61,8 @@ pub(super) struct Sealed<'a> {
 /// A packet that was opened into the connection's buffer.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Opened {
-    pub(super) number: u64,
     pub(super) len: usize,
-    pub(super) number_at: usize,
+    /// Whether a packet of its number was opened before.
     pub(super) repeated: bool,
 }
 
@@ -218,7 +217,7 @@ impl Connection {
             self.initial.push(made);
         }
         self.client = Some(if role == 0 { direction } else { direction.reversed() });
-        Some(Opened { number, len, number_at, repeated })
+        Some(Opened { len, repeated })
     }
 
     /// Opens a packet of another level into the buffer.
@@ -271,7 +270,7 @@ impl Connection {
         if begins_late && self.hello.is_none() {
             self.side(direction).spaces[level.space()].begins_at(way.number);
         }
-        Some(Opened { number: way.number, len, number_at: way.number_at, repeated })
+        Some(Opened { len, repeated })
     }
 
     /// The ways in which a packet may be opened, with the likeliest packet number.
@@ -414,5 +413,9 @@ const fn secret_label(level: Level, from_client: bool) -> Option<SecretLabel> {
 /// The packet number some steps beside the likeliest: 0, 1 up, 1 down, 2 up …
 fn beside(number: u64, window: u64, step: u64) -> Option<u64> {
     let distance = step.div_ceil(2) * window;
-    if step % 2 == 0 { number.checked_sub(distance) } else { number.checked_add(distance).filter(|&n| n < 1 << 62) }
+    if step.is_multiple_of(2) {
+        number.checked_sub(distance)
+    } else {
+        number.checked_add(distance).filter(|&n| n < 1 << 62)
+    }
 }

@@ -190,11 +190,8 @@ impl Connection {
         (packet, header, version): (&[u8], &LongHeader<'_>, Version),
         out: &mut Output,
     ) {
-        let verdicts: Vec<_> = self
-            .initial
-            .iter()
-            .filter_map(|set| retry_is_genuine(version, set.dcid.as_bytes(), packet))
-            .collect();
+        let verdicts: Vec<_> =
+            self.initial.iter().filter_map(|set| retry_is_genuine(version, set.dcid.as_bytes(), packet)).collect();
         if !verdicts.is_empty() && !verdicts.contains(&true) {
             self.weird(out, "the tag of a QUIC Retry packet is wrong");
             return;
@@ -213,9 +210,7 @@ impl Connection {
     ) {
         let LongPacket { kind, dcid, bytes, number_at, .. } = packet;
         let (level, opened) = match kind {
-            LongType::Initial => {
-                (Level::Initial, self.open_initial(direction, version, dcid, bytes, number_at))
-            }
+            LongType::Initial => (Level::Initial, self.open_initial(direction, version, dcid, bytes, number_at)),
             LongType::ZeroRtt | LongType::Handshake => {
                 let level = if kind == LongType::ZeroRtt { Level::Early } else { Level::Handshake };
                 let sealed = Sealed { direction, level, bytes, number_at: &[number_at] };
@@ -254,9 +249,10 @@ impl Connection {
         };
         let expected = place.segment.filter(|&len| len < rest.len());
         let whole = [expected, Some(rest.len())];
-        let opened = whole.into_iter().flatten().find_map(|len| {
-            self.open(sealed(len), None, Effort::Likeliest).map(|opened| (len, opened))
-        });
+        let opened = whole
+            .into_iter()
+            .flatten()
+            .find_map(|len| self.open(sealed(len), None, Effort::Likeliest).map(|opened| (len, opened)));
         let opened = opened.or_else(|| {
             let lens = self.split_lens(direction, rest.len(), place.before);
             lens.into_iter().find_map(|len| self.open(sealed(len), None, Effort::Likeliest).map(|opened| (len, opened)))

@@ -117,7 +117,8 @@ impl KeyLog {
     /// The client randoms that have secrets, sorted; none where they are more than `most`.
     #[must_use]
     pub fn client_randoms(&self, most: usize) -> Option<Vec<[u8; 32]>> {
-        let mut randoms: Vec<_> = self.tables.iter().flat_map(|table| table.each_id()).take(most + 1).copied().collect();
+        let mut randoms: Vec<_> =
+            self.tables.iter().flat_map(|table| table.each_id()).take(most + 1).copied().collect();
         if randoms.len() > most {
             return None;
         }
