@@ -7,6 +7,7 @@ mod body;
 mod chunked;
 mod exchanges;
 mod field_coding;
+pub mod h3;
 mod head;
 mod http1;
 mod huffman;

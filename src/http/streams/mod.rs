@@ -30,7 +30,7 @@ const ENDED_MAX: usize = 1024;
 const VICTIMS_MAX: usize = 32;
 
 /// Which of its two messages a stream carries in one direction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Role {
     Request,
     Response,
