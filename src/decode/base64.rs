@@ -1,9 +1,9 @@
 //! base64 and base64url (RFC 4648 §4, §5), padded or not, wrapped in lines or not, as a whole value, if what it
-//! holds is believable: text, or something compressed.
+//! holds is believable: text, something compressed, or a protocol buffer.
 
 use super::shape::{Input, is_compressed, is_text, may_be_data};
 use super::walker::Walker;
-use super::{Decoder, Probe};
+use super::{Decoder, Probe, wire};
 use ::base64::Engine;
 use ::base64::alphabet::URL_SAFE;
 use ::base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -40,7 +40,7 @@ impl Decoder for Base64 {
             return;
         }
         let Ok(data) = ENGINE.decode(&text) else { return };
-        if is_compressed(&data) || is_text(&data) {
+        if is_compressed(&data) || is_text(&data) || wire::looks_like(&data) {
             walker.step("base64", |walker| walker.decoded(&data, input.kind));
         }
     }
@@ -70,11 +70,12 @@ fn promising(bytes: &[u8]) -> bool {
         return true;
     }
     let word = values.iter().fold(0u64, |word, &value| word << 6 | u64::from(value));
-    may_be_data(&word.to_be_bytes()[2..])
+    let start = &word.to_be_bytes()[2..];
+    may_be_data(start) || wire::may_begin(start)
 }
 
 fn believable(head: &[u8]) -> bool {
-    is_compressed(head) || (head.len() >= 5 && is_text(head))
+    is_compressed(head) || (head.len() >= 5 && is_text(head)) || wire::may_begin(head)
 }
 
 /// The value in the URL-safe alphabet without padding and line breaks; none if it can't be base64. A space inside is

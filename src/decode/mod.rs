@@ -4,7 +4,9 @@
 
 mod base64;
 mod compressed;
+mod event_stream;
 mod form;
+mod grpc;
 mod gzip;
 mod hex;
 mod json;
@@ -12,10 +14,12 @@ mod message;
 mod multipart;
 mod ndjson;
 mod percent;
+mod protobuf;
 mod shape;
 mod stream;
 mod url;
 mod walker;
+mod wire;
 mod zlib;
 mod zstandard;
 
@@ -37,6 +41,8 @@ pub const RATIO_MAX: usize = 250;
 pub const FIELDS_MAX: usize = 500_000;
 /// Containers of one JSON text inside each other that still get a pointer.
 pub const NEST_MAX: usize = 256;
+/// Messages of protocol buffers inside each other that are read.
+pub const PROTOBUF_DEPTH_MAX: usize = 32;
 /// Longest pointer, bytes; what is deeper is reported at that place.
 pub const POINTER_MAX: usize = 4096;
 
@@ -53,6 +59,10 @@ enum Probe {
 
 /// One encoding that can be undone.
 trait Decoder: Sync {
+    /// Whether the content type names its format and the bytes do not say otherwise: then no other decoder is asked.
+    fn is_announced(&self, _input: &Input<'_>) -> bool {
+        false
+    }
     /// Whether the bytes are in its format, from a cheap look.
     fn probe(&self, input: &Input<'_>) -> Probe;
     /// Undoes it and hands what was inside to the walker; nothing if the bytes turn out not to be in its format.
@@ -62,13 +72,16 @@ trait Decoder: Sync {
 /// All decoders, sorted by name.
 const DECODERS: &[&dyn Decoder] = &[
     &base64::Base64,
+    &event_stream::EventStream,
     &form::Form,
+    &grpc::Grpc,
     &gzip::Gzip,
     &hex::Hex,
     &json::Json,
     &multipart::Multipart,
     &ndjson::Ndjson,
     &percent::Percent,
+    &protobuf::Protobuf,
     &url::Url,
     &zlib::Zlib,
     &zstandard::Zstandard,

@@ -11,7 +11,7 @@ use std::io::Write;
 use std::sync::Arc;
 
 /// part/name/pointer, chain, value, source.
-type Seen = (String, String, String, std::ops::Range<usize>);
+pub(super) type Seen = (String, String, String, std::ops::Range<usize>);
 
 fn exchange(target: &str, headers: &[(&str, &str)], content_type: &str, encodings: &[&str], data: &[u8]) -> Exchange {
     let mut fields = Headers::default();
@@ -68,23 +68,23 @@ fn walk(exchange: &Exchange, side: Side, kind: FieldKind) -> (Vec<Seen>, Vec<Wei
     (seen, weirds)
 }
 
-fn leaves(content_type: &str, encodings: &[&str], data: &[u8]) -> (Vec<Seen>, Vec<Weird>) {
+pub(super) fn leaves(content_type: &str, encodings: &[&str], data: &[u8]) -> (Vec<Seen>, Vec<Weird>) {
     walk(&exchange("/", &[], content_type, encodings, data), Side::Request, FieldKind::Leaf)
 }
 
 #[track_caller]
-fn has(seen: &[Seen], place: &str, chain: &str, value: &str) {
+pub(super) fn has(seen: &[Seen], place: &str, chain: &str, value: &str) {
     let found = seen.iter().any(|(p, c, v, _)| (p.as_str(), c.as_str(), v.as_str()) == (place, chain, value));
     assert!(found, "no {place} {chain} {value:?} in {seen:#?}");
 }
 
-fn gzip(data: &[u8]) -> Vec<u8> {
+pub(super) fn gzip(data: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(data).unwrap();
     encoder.finish().unwrap()
 }
 
-fn zlib(data: &[u8]) -> Vec<u8> {
+pub(super) fn zlib(data: &[u8]) -> Vec<u8> {
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), Compression::default());
     encoder.write_all(data).unwrap();
     encoder.finish().unwrap()

@@ -117,13 +117,27 @@ impl<'v> Walker<'v> {
 
     /// Shows what one decoding produced and asks the decoders about it.
     pub(super) fn decoded(&mut self, bytes: &[u8], kind: FieldKind) {
+        self.decoded_as(bytes, kind, None);
+    }
+
+    /// As [`Self::decoded`], for bytes whose content type is known.
+    pub(super) fn decoded_as(&mut self, bytes: &[u8], kind: FieldKind, content_type: Option<&str>) {
         self.decoded += bytes.len();
         if self.decoded > DECODED_MAX {
             self.weird("decoded data over the cap left unread");
             return;
         }
         let doc = self.document(bytes, None);
-        self.whole(doc, kind, None);
+        self.whole(doc, kind, content_type);
+    }
+
+    /// Shows a piece of `doc` that is a document of its own.
+    pub(super) fn piece(&mut self, doc: Doc<'_>, within: Range<usize>, content_type: Option<&str>) {
+        let outer = self.locate(doc, &within);
+        let base = doc.base.map(|base| base + within.start);
+        let inner = self.document(&doc.bytes[within], base);
+        self.whole(inner, FieldKind::Whole, content_type);
+        self.source = outer;
     }
 
     /// Shows a leaf that stands at `within` in `doc`, and asks the decoders about it.
@@ -143,6 +157,13 @@ impl<'v> Walker<'v> {
         let outer = self.locate(doc, &within);
         let value = &doc.bytes[within.clone()];
         self.show(FieldKind::Leaf, doc, within, value);
+        self.source = outer;
+    }
+
+    /// Shows a number that stands in binary at `within` in `doc`.
+    pub(super) fn number(&mut self, doc: Doc<'_>, within: Range<usize>, text: &str) {
+        let outer = self.locate(doc, &within);
+        self.show(FieldKind::Leaf, doc, within, text.as_bytes());
         self.source = outer;
     }
 
@@ -218,6 +239,16 @@ impl<'v> Walker<'v> {
         }
     }
 
+    /// Goes into a member that has a number, which is no name.
+    pub(super) fn push_number(&mut self, number: u32) {
+        let end = self.keys.len();
+        self.key = (end, end);
+        if self.pointer.len() <= POINTER_MAX {
+            self.root();
+            write!(self.pointer, ".{number}").expect("a String takes any text");
+        }
+    }
+
     /// Goes into an element.
     pub(super) fn push_index(&mut self, index: usize) {
         if self.pointer.len() <= POINTER_MAX {
@@ -278,6 +309,11 @@ impl<'v> Walker<'v> {
         let input = Input::new(doc, kind, content_type);
         if !input.promising() {
             return;
+        }
+        if content_type.is_some()
+            && let Some(decoder) = DECODERS.iter().find(|decoder| decoder.is_announced(&input))
+        {
+            return decoder.decode(&input, self);
         }
         let mut unsure: [Option<&dyn Decoder>; DECODERS.len()] = [None; DECODERS.len()];
         let mut count = 0;
