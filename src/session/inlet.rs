@@ -177,6 +177,7 @@ impl Inlet {
         loop {
             if let Some(KeyLines { file, before, text }) = self.lines.pop_front() {
                 self.speaker = (file.to_string(), before);
+                self.paused = false;
                 self.record(|recorder| recorder.secrets(&text));
                 return Some(CaptureItem::Secrets(KeySource::Keylog, text));
             }
@@ -270,7 +271,10 @@ impl Inlet {
                 if !std::mem::replace(&mut self.paused, true) {
                     return Some(CaptureItem::Pause);
                 }
-                let wait = self.deadline.map_or(WAIT, |deadline| deadline.saturating_duration_since(Instant::now()));
+                let wait = match self.deadline {
+                    Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+                    None => self.watch.due_in().map_or(WAIT, |due| due.min(WAIT)),
+                };
                 match self.from.recv_timeout(wait) {
                     Ok(message) => message,
                     Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return self.nothing_came(),

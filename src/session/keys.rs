@@ -112,9 +112,10 @@ impl KeyWatch {
         found
     }
 
-    /// Whether nothing is followed.
-    pub(super) fn is_empty(&self) -> bool {
-        self.roots.is_empty()
+    /// Time until the next look; none where nothing is followed.
+    pub(super) fn due_in(&self) -> Option<Duration> {
+        let next = self.next.filter(|_| !self.roots.is_empty())?;
+        Some(next.saturating_duration_since(Instant::now()))
     }
 
     /// The files and folders of which nothing was ever read.
@@ -227,33 +228,28 @@ pub(super) fn is_pipe(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|metadata| !metadata.is_file() && !metadata.is_dir())
 }
 
-/// Reads a pipe as it is written, on the caller's thread, until `tell` gives false. A named pipe that was closed is
-/// opened again: each program that writes to it may be short-lived.
+/// Reads a pipe as it is written, on the caller's thread, until `tell` gives false. It stays open at its end: each
+/// program that writes to a named pipe may be short-lived.
 pub(super) fn read_pipe(path: &Path, tell: &mut dyn FnMut(KeyLines) -> bool) {
     let mut followed = Followed::new(path);
     let mut buffer = vec![0; 64 << 10];
+    let Ok(mut file) = File::open(path) else { return };
     loop {
-        let Ok(mut file) = File::open(path) else { return };
-        loop {
-            match file.read(&mut buffer) {
-                Ok(0) => break,
-                Ok(count) => {
-                    if let Some(lines) = followed.take(&buffer[..count])
-                        && !tell(lines)
-                    {
-                        return;
-                    }
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return,
+        let lines = match file.read(&mut buffer) {
+            Ok(0) => {
+                let last = followed.last_line();
+                std::thread::sleep(LOOK_EVERY);
+                last
             }
-        }
-        if let Some(lines) = followed.last_line()
+            Ok(count) => followed.take(&buffer[..count]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => None,
+            Err(_) => return,
+        };
+        if let Some(lines) = lines
             && !tell(lines)
         {
             return;
         }
-        std::thread::sleep(QUIET);
     }
 }
 

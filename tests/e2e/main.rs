@@ -5,7 +5,9 @@ mod demo;
 mod formats;
 mod har;
 mod run;
+mod running;
 mod starttls;
+mod stream;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;

@@ -139,6 +139,11 @@ impl PcapNg {
         self.block(6, &body);
     }
 
+    /// What was added since the last call, to be streamed.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.out)
+    }
+
     /// The file.
     pub(crate) fn into_bytes(self) -> Vec<u8> {
         self.out
