@@ -1,6 +1,7 @@
 //! What the layers of one flow give while they take bytes, on its way to becoming events.
 
 use super::connection::Shared;
+use super::resolvers;
 use super::unknown::Piece;
 use crate::http;
 use crate::model::{Exchange, FlowId, NameKind, NameProtocol, OpaqueReason, SeenName, Timestamp, Weird};
@@ -60,6 +61,8 @@ impl Collected {
     pub(super) fn take_http(&mut self, shared: &mut Shared) {
         let last = self.http.asked.iter().chain(&self.http.exchanges).map(|exchange| exchange.id.index).max();
         shared.next_index = last.map_or(shared.next_index, |last| shared.next_index.max(last.wrapping_add(1)));
+        self.http.asked.iter().for_each(|exchange| resolvers::asked(exchange, &mut self.names));
+        self.http.exchanges.iter().for_each(|exchange| resolvers::answered(exchange, &mut self.names));
         self.asked.append(&mut self.http.asked);
         self.exchanges.append(&mut self.http.exchanges);
         for weird in self.http.weirds.drain(..) {

@@ -12,6 +12,7 @@ mod ledger;
 mod observe;
 mod parallel;
 mod ready;
+mod resolvers;
 mod shard;
 mod tls_layer;
 mod udp;
