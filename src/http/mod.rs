@@ -7,6 +7,7 @@ mod body;
 mod chunked;
 mod exchanges;
 mod field_coding;
+pub mod h2;
 pub mod h3;
 mod head;
 mod http1;
@@ -20,6 +21,7 @@ pub mod websocket;
 mod tests;
 
 pub use exchanges::{PENDING_BYTES_MAX, PENDING_EXCHANGES_MAX};
+pub use h2::Http2;
 pub use http1::{HEAD_MAX, Http1};
 pub use probe::{Probe, find_start, probe};
 pub use streams::{SECTION_MAX, STREAM_BYTES_MAX, STREAMS_MAX};

@@ -79,11 +79,6 @@ impl Streams {
         }
     }
 
-    /// Whether a message of this stream is on its way.
-    pub(super) fn is_open(&self, id: u64) -> bool {
-        self.open.contains_key(&id)
-    }
-
     /// A field section came: the head of a message, or its trailers.
     pub(super) fn fields(&mut self, id: u64, role: Role, section: FieldSection, ts: Timestamp, out: &mut Output) {
         if section.overfull {
@@ -124,6 +119,18 @@ impl Streams {
         if let Some(stream) = self.open.get_mut(&id) {
             stream.lost(role);
         }
+    }
+
+    /// Bytes were lost that may belong to any of these messages.
+    pub(super) fn lost_all(&mut self, role: Role) {
+        self.open.values_mut().for_each(|stream| stream.lost(role));
+    }
+
+    /// Client and server are the other way round; what was read until now was taken for what it is not.
+    pub(super) fn swap(&mut self) {
+        self.swapped = !self.swapped;
+        self.open.clear();
+        self.kept = 0;
     }
 
     /// A message ended as it should.
