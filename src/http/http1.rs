@@ -7,6 +7,7 @@ use super::body::{BodyReader, Progress, empty_body};
 use super::exchanges::{EntryId, Exchanges, Method, OVERFULL};
 use super::head::{self, Fields, Framing, HeadScan, RequestHead, ResponseHead};
 use super::probe::{Kind, NeedMore, PREFIX_MAX, Place, START_LINE_MAX, empty_lines, is_request_at_end, message_kind};
+use super::switching::SWITCHING_PROTOCOLS;
 use super::{Context, HeldChunk, Output, Switch};
 use crate::model::{Body, Direction, Headers, Layer, Request, Response, StreamChunk, Timestamp, Weird};
 use memchr::memchr;
@@ -491,7 +492,6 @@ impl Http1 {
     }
 
     fn begin_response(&mut self, side: usize, mut head: ResponseHead, extent: Extent, out: &mut Output) {
-        const SWITCHING_PROTOCOLS: u16 = 101;
         if (100..200).contains(&head.status) && head.status != SWITCHING_PROTOCOLS {
             return;
         }

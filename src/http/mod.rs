@@ -83,6 +83,9 @@ pub struct Handoff {
     pub request: Option<Request>,
     /// Header fields of the answer; empty where it was not captured.
     pub response_headers: Headers,
+    /// The exchange itself, where the answer to its request comes in the new protocol (`h2c`). It was asked, but who
+    /// takes the handoff has to give it out.
+    pub exchange: Option<Exchange>,
     /// The bytes after the heads that were already taken in, in order; they belong to the new protocol.
     pub rest: Vec<HeldChunk>,
     /// Index for the next exchange of this flow.

@@ -11,6 +11,9 @@ use crate::model::{Direction, Headers, Request, StreamChunk};
 /// Most bytes kept while it is open whether the connection changes its protocol.
 pub const HELD_MAX: usize = 64 << 10;
 
+/// Status of an answer that accepts an `Upgrade`.
+pub(super) const SWITCHING_PROTOCOLS: u16 = 101;
+
 impl Http1 {
     fn asked_for(&self, entry: EntryId) -> Option<&Request> {
         self.asked.as_ref().filter(|(asked, _)| *asked == entry).map(|(_, request)| request)
@@ -89,10 +92,15 @@ impl Http1 {
             None => (asked_switch(request.as_ref()), Headers::default()),
         };
         self.done = true;
+        let is_h2c = switch == Switch::Upgrade("h2c".to_owned());
+        let exchange = out.exchanges.pop_if(|exchange| {
+            is_h2c && exchange.response.as_ref().is_some_and(|response| response.status == SWITCHING_PROTOCOLS)
+        });
         out.handoff = Some(Handoff {
             switch,
             request,
             response_headers,
+            exchange,
             rest: std::mem::take(&mut self.held),
             next_index: self.exchanges.next_index,
             swapped: self.is_swapped(),

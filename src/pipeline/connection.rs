@@ -1,11 +1,11 @@
-//! The layers of one TCP connection, found by probing and never by port: SOCKS, TLS, HTTP/1, or nothing known. Layers
+//! The layers of one TCP connection, found by probing and never by port: SOCKS, TLS, HTTP, or nothing known. Layers
 //! nest: HTTP inside TLS, TLS inside a CONNECT tunnel.
 
 use super::collected::Collected;
 use super::tls_layer::TlsLayer;
 use super::unknown::Unknown;
 use crate::dns::{self, DnsStream};
-use crate::http::{self, Http1, Switch, WebSocket};
+use crate::http::{self, Http1, Http2, Switch, WebSocket};
 use crate::model::{App, Direction, FlowId, FlowKey, OpaqueReason, StreamChunk, Timestamp, TlsInfo};
 use crate::socks::{self, Handshake, Progress};
 use crate::tls::{self, KeyLog};
@@ -45,6 +45,7 @@ pub(super) enum Stack {
     Probing(Probing),
     Tls(Box<TlsLayer>),
     Http1(Box<HttpLayer>),
+    Http2(Box<Http2>),
     /// What follows a WebSocket handshake.
     WebSocket(Box<WebSocket>),
     /// DNS over TCP (RFC 7766).
@@ -88,6 +89,7 @@ pub(super) struct HttpLayer {
 enum Verdict {
     Tls,
     Http1,
+    Http2,
     Socks,
     /// A header of so many bytes that a proxy put before the connection.
     Proxied(usize),
@@ -115,7 +117,7 @@ impl Stack {
                 // A message may begin with any chunk, and inside one where the capture began in the middle or lost bytes.
                 let probing = Probing { tls: unknown.tls.clone(), depth: unknown.depth, ..Probing::default() };
                 let start = match probing.verdict(chunk.bytes, chunk.direction) {
-                    Verdict::Tls | Verdict::Http1 => Some(0),
+                    Verdict::Tls | Verdict::Http1 | Verdict::Http2 => Some(0),
                     Verdict::Unsure if begins_record(chunk.bytes) => Some(0),
                     Verdict::Socks | Verdict::Proxied(_) | Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown => {
                         probing.find_start(shared, chunk)
@@ -164,6 +166,10 @@ impl Stack {
                 layer.http.chunk(chunk, &mut out.http);
                 self.after_http(shared, out);
             }
+            Self::Http2(http) => {
+                http.chunk(chunk, &mut out.http);
+                out.take_http(shared);
+            }
             Self::WebSocket(socket) => {
                 socket.chunk(chunk, &mut shared.next_index, &mut out.http);
                 out.take_http(shared);
@@ -181,6 +187,10 @@ impl Stack {
             Self::Http1(layer) => {
                 layer.http.close(direction, ts, &mut out.http);
                 self.after_http(shared, out);
+            }
+            Self::Http2(http) => {
+                http.close(direction, ts, &mut out.http);
+                out.take_http(shared);
             }
             Self::WebSocket(socket) => {
                 socket.close(direction, ts, &mut shared.next_index, &mut out.http);
@@ -210,6 +220,11 @@ impl Stack {
                     if !self.after_http(shared, out) {
                         return;
                     }
+                }
+                Self::Http2(http) => {
+                    http.finish(ts, &mut out.http);
+                    out.take_http(shared);
+                    return;
                 }
                 Self::WebSocket(socket) => {
                     socket.finish(ts, &mut shared.next_index, &mut out.http);
@@ -245,6 +260,7 @@ impl Stack {
             Self::Tls(layer) => Some(layer.info()),
             Self::Probing(_)
             | Self::Http1(_)
+            | Self::Http2(_)
             | Self::WebSocket(_)
             | Self::Dns(_)
             | Self::Socks(_)
@@ -263,6 +279,10 @@ impl Stack {
             Switch::Upgrade(protocol) if protocol == "websocket" => {
                 let opening = (&mut handoff).into();
                 Self::WebSocket(Box::new(WebSocket::new(context(shared, tls), opening)))
+            }
+            Switch::Upgrade(protocol) if protocol == "h2c" => {
+                let (exchange, index) = (handoff.exchange.take(), handoff.next_index);
+                Self::Http2(Box::new(Http2::upgraded(context(shared, tls), index, exchange, handoff.swapped)))
             }
             Switch::Upgrade(_) | Switch::Tunnel(_) => Self::Probing(Probing { held: Default::default(), tls, depth }),
         };
@@ -354,10 +374,15 @@ impl Probing {
                 tls::Probe::No => {}
             }
         }
+        let http2 = http::h2::probe(bytes);
+        if http2 == http::Probe::Yes {
+            return Verdict::Http2;
+        }
         // Which side is the client may have been guessed wrong, so either kind of message counts in either direction.
         match (http::probe(direction, bytes), http::probe(direction.reversed(), bytes)) {
             (http::Probe::Yes, _) | (_, http::Probe::Yes) => Verdict::Http1,
             (http::Probe::Unsure, _) | (_, http::Probe::Unsure) => Verdict::MaybeHttp1,
+            (http::Probe::No, http::Probe::No) if http2 == http::Probe::Unsure => Verdict::Unsure,
             (http::Probe::No, http::Probe::No) if self.depth < LAYERS_MAX => match socks::probe(direction, bytes) {
                 socks::Probe::Yes => Verdict::Socks,
                 socks::Probe::Unsure => Verdict::Unsure,
@@ -387,6 +412,7 @@ impl Probing {
             Verdict::Tls => Stack::Tls(Box::new(TlsLayer::new(shared, self.depth + 1))),
             Verdict::Socks => Stack::Socks(Box::new(SocksLayer { handshake: Handshake::default(), depth: self.depth })),
             Verdict::Http1 => Stack::Http1(Box::new(HttpLayer::new(shared, self.tls.clone(), self.depth))),
+            Verdict::Http2 => Stack::Http2(Box::new(Http2::new(context(shared, self.tls.clone()), shared.next_index))),
             Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown
                 if self.is_dns_port(shared)
                     || held.iter().any(|held| dns::probe_stream(&held.bytes))

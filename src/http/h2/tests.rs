@@ -239,6 +239,17 @@ fn a_connection_read_from_its_middle_makes_nothing_up() {
         ["0:   - [] -> 200 []", "1:  /5 - [] -> -", "2:  /5 - [] -> -"],
         "what was not captured is unknown, what came since is known"
     );
+    assert_eq!(reasons(&out.weirds), ["header fields that refer to what was not captured"]);
+}
+
+#[test]
+fn client_and_server_change_places_where_the_content_says_so() {
+    let (mut up, mut down) = (Encoder::default(), Encoder::default());
+    let steps = [
+        Step::Bytes(ToServer, [frame(0, 0, 1, b"tail"), down.head(3, END_STREAM, &[(":status", "200")])].concat()),
+        Step::Bytes(ToClient, up.get(5, "/5")),
+    ];
+    let out = run(&steps, usize::MAX);
     assert_eq!(lines(&out), ["1: - -> 200 []", "2: GET /5 a.example [] -> -"]);
     assert_eq!(out.exchanges[0].client.port(), 443);
 }
@@ -390,7 +401,7 @@ proptest! {
         up in proptest::collection::vec(any::<u8>(), 0..300),
         down in proptest::collection::vec(0u8..10, 0..300),
     ) {
-        let out = run(&[client(&[up.clone()]), server(&[down.clone()])], 7);
+        let out = run(&[Step::Bytes(ToServer, up.clone()), Step::Bytes(ToClient, down.clone())], 7);
         prop_assert_eq!(out.read_bytes + out.skipped_bytes, (up.len() + down.len()) as u64);
     }
 }
