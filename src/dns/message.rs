@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 /// Most resource records read of one message.
 const RECORDS_MAX: usize = 512;
+/// Most names kept of one announcement.
+const ANNOUNCED_MAX: usize = 64;
 /// Longest name on the wire (RFC 1035 §2.3.4).
 const NAME_MAX: usize = 255;
 /// Longest chain of aliases followed.
@@ -11,7 +13,13 @@ const ALIASES_MAX: usize = 16;
 
 const TYPE_A: u16 = 1;
 const TYPE_CNAME: u16 = 5;
+const TYPE_PTR: u16 = 12;
 const TYPE_AAAA: u16 = 28;
+const TYPE_SRV: u16 = 33;
+const TYPE_OPT: u16 = 41;
+const TYPE_NSEC: u16 = 47;
+/// Priority, weight and port before the target of a service.
+const SRV_FIXED: usize = 6;
 const CLASS_IN: u16 = 1;
 
 /// What is read of a message.
@@ -114,6 +122,42 @@ pub fn message(payload: &[u8]) -> Option<DnsMessage> {
     let records = if whole { usize::from(header.answers).min(RECORDS_MAX) } else { 0 };
     let addresses = addresses(payload, at, records, &questions);
     Some(DnsMessage { id: header.id, response: header.is_response(), questions, addresses })
+}
+
+/// Reads what a multicast response announces (RFC 6762 §6), which asks for nothing: the owners of its records and the
+/// names they lead to stand for the names asked for. None where no header can be read.
+#[must_use]
+pub fn announcement(payload: &[u8]) -> Option<DnsMessage> {
+    let header = Header::read(payload)?;
+    let mut at = Header::LENGTH;
+    for _ in 0..header.questions {
+        at = name_at(payload, at)?.1 + 4;
+    }
+    let mut told = DnsMessage { id: header.id, response: true, questions: Vec::new(), addresses: Vec::new() };
+    let records = usize::from(header.answers) + usize::from(header.authorities) + usize::from(header.additional);
+    for _ in 0..records.min(RECORDS_MAX) {
+        let Some(record) = Record::read(payload, at) else { break };
+        at = record.end;
+        let data_at = record.end - record.data.len();
+        let target = match record.kind {
+            TYPE_PTR => name_at(payload, data_at),
+            TYPE_SRV => name_at(payload, data_at + SRV_FIXED),
+            TYPE_OPT | TYPE_NSEC => continue,
+            _ => None,
+        };
+        let address = match record.kind {
+            TYPE_A => <[u8; 4]>::try_from(record.data).ok().map(|octets| Ipv4Addr::from(octets).into()),
+            TYPE_AAAA => <[u8; 16]>::try_from(record.data).ok().map(|octets| Ipv6Addr::from(octets).into()),
+            _ => None,
+        };
+        told.addresses.extend(address.map(|address| (record.name.clone(), address)));
+        for name in [Some(record.name), target.map(|(name, _)| name)].into_iter().flatten() {
+            if told.questions.len() < ANNOUNCED_MAX && !told.questions.iter().any(|(known, _)| *known == name) {
+                told.questions.push((name, record.kind));
+            }
+        }
+    }
+    Some(told)
 }
 
 /// The addresses of the answers, under the names asked for.
@@ -245,7 +289,7 @@ fn push_label(name: &mut String, label: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{message, probe};
+    use super::{announcement, message, probe};
     use proptest::prelude::*;
     use std::net::IpAddr;
 
@@ -266,6 +310,19 @@ mod tests {
         let expected: Vec<_> = addresses.into_iter().map(|address| ("www.example.com".to_owned(), address)).collect();
         assert_eq!(read.addresses, expected);
         assert!(probe(&response()));
+    }
+
+    #[test]
+    fn an_announcement_tells_owners_targets_and_addresses() {
+        let mut bytes = b"\0\0\x84\0\0\0\0\x02\0\0\0\x01".to_vec();
+        bytes.extend_from_slice(b"\x05_cast\x04_tcp\x05local\0\0\x0c\0\x01\0\0\0\x78\0\x0a\x07Pixel 7\xc0\x0c");
+        bytes.extend_from_slice(b"\xc0\x28\0\x21\x80\x01\0\0\0\x78\0\x10\0\0\0\0\x1f\x90\x07android\xc0\x17");
+        bytes.extend_from_slice(b"\xc0\x44\0\x01\x80\x01\0\0\0\x78\0\x04\xc0\xa8\x01\x07");
+        let read = announcement(&bytes).expect("a message");
+        let names: Vec<_> = read.questions.iter().map(|(name, _)| &**name).collect();
+        assert_eq!(names, ["_cast._tcp.local", "Pixel\\0327._cast._tcp.local", "android.local"]);
+        let address: IpAddr = "192.168.1.7".parse().expect("v4");
+        assert_eq!(read.addresses, [("android.local".to_owned(), address)]);
     }
 
     #[test]

@@ -3,9 +3,11 @@
 //! What is cut off gives what was read before it. Which ports to look at, and joining names with flows, is the
 //! pipeline's part.
 
+mod local;
 mod message;
 
-pub use message::{DnsMessage, message, probe};
+pub use local::is_local;
+pub use message::{DnsMessage, announcement, message, probe};
 
 use crate::model::{FlowId, NameKind, NameProtocol, SeenName, Timestamp};
 use std::net::IpAddr;
@@ -17,6 +19,12 @@ impl DnsMessage {
     /// The names asked for, once each, with the addresses the answers lead to.
     #[must_use]
     pub fn seen_names(&self, ts: Timestamp, flow: FlowId) -> Vec<SeenName> {
+        self.seen_names_over(NameProtocol::Dns, ts, flow)
+    }
+
+    /// The same of another protocol with messages of this kind.
+    #[must_use]
+    pub fn seen_names_over(&self, protocol: NameProtocol, ts: Timestamp, flow: FlowId) -> Vec<SeenName> {
         let mut seen: Vec<SeenName> = Vec::new();
         for (name, _) in &self.questions {
             if seen.iter().any(|before| before.name.eq_ignore_ascii_case(name)) {
@@ -24,8 +32,9 @@ impl DnsMessage {
             }
             let of_it = |(owner, _): &&(String, IpAddr)| owner.eq_ignore_ascii_case(name);
             let addresses = self.addresses.iter().filter(of_it).map(|(_, address)| *address).collect();
-            let (kind, protocol) = (NameKind::Dns, NameProtocol::Dns);
-            seen.push(SeenName { ts, flow, kind, name: name.clone(), protocol, addresses });
+            // The root without its dot would be nothing; this is how protocol analysers write it.
+            let name = if name == "." { "<Root>".to_owned() } else { name.clone() };
+            seen.push(SeenName { ts, flow, kind: NameKind::Dns, name, protocol, addresses });
         }
         seen
     }
@@ -121,5 +130,7 @@ mod tests {
         assert_eq!(names.len(), 2);
         assert_eq!(names[0].addresses.len(), 1);
         assert_eq!(names[1].name, "b.example");
+        let root = DnsMessage { questions: vec![(".".to_owned(), 2)], addresses: Vec::new(), ..message };
+        assert_eq!(root.seen_names(Timestamp::default(), FlowId(3))[0].name, "<Root>");
     }
 }

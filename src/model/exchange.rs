@@ -1,10 +1,10 @@
 //! A request with its response, whatever protocol carried them.
 
-use super::{App, FlowId, Timestamp, TlsInfo};
+use super::{App, FlowId, NameSource, Timestamp, TlsInfo};
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Names an exchange: the flow and the exchange's place in it, from 0. Displays as `12.0`.
@@ -97,16 +97,28 @@ impl Exchange {
         if self.tls.is_some() { "https" } else { "http" }
     }
 
-    /// The host the request was meant for: its authority without userinfo and port, else the SNI, else the server's
-    /// address. Lower case, without a final dot; IPv6 without brackets.
+    /// The host the request was meant for, as [`Self::named_host`] has it.
     #[must_use]
     pub fn host(&self) -> String {
+        self.named_host().0
+    }
+
+    /// The host the request was meant for: its authority without userinfo and port, else the SNI, else what the
+    /// certificate says, else the server's address; an authority that is an address is passed over where a name is
+    /// known. Lower case, without a final dot; IPv6 without brackets.
+    #[must_use]
+    pub fn named_host(&self) -> (String, NameSource) {
         let authority = self.request.as_ref().and_then(|request| request.authority.as_deref());
-        let named = authority.map(host_of_authority).filter(|host| !host.is_empty());
-        let named = named.or_else(|| self.tls.as_ref().and_then(|tls| tls.sni.as_deref()));
-        match named {
-            Some(host) => host.trim_end_matches('.').to_ascii_lowercase(),
-            None => self.server.ip().to_string(),
+        let authority =
+            authority.map(|authority| host_of_authority(authority).trim_end_matches('.').to_ascii_lowercase());
+        let authority = authority.filter(|host| !host.is_empty());
+        match authority {
+            Some(name) if name.parse::<IpAddr>().is_err() => (name, NameSource::Http),
+            address => self
+                .tls
+                .as_ref()
+                .and_then(|tls| tls.server_name())
+                .unwrap_or_else(|| (address.unwrap_or_else(|| self.server.ip().to_string()), NameSource::Address)),
         }
     }
 }

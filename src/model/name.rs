@@ -10,8 +10,38 @@ use std::net::IpAddr;
 pub enum NameKind {
     /// Server Name Indication of a ClientHello.
     Sni,
-    /// A DNS question.
+    /// A DNS question, or a name announced over multicast DNS.
     Dns,
+}
+
+/// What named a host, the surest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum NameSource {
+    /// The authority of a request.
+    Http,
+    /// Server Name Indication.
+    Sni,
+    /// The server's certificate: its only name, or `*.domain` where it is for that domain as a whole.
+    Certificate,
+    /// The latest DNS answer with its address.
+    Dns,
+    /// Nothing: its address stands for it.
+    Address,
+}
+
+impl NameSource {
+    /// As in the contracts.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            Self::Sni => "sni",
+            Self::Certificate => "certificate",
+            Self::Dns => "dns",
+            Self::Address => "address",
+        }
+    }
 }
 
 /// What carried a name.
@@ -24,9 +54,27 @@ pub enum NameProtocol {
     Quic,
     /// DNS.
     Dns,
+    /// Multicast DNS (RFC 6762), within the local network.
+    Mdns,
+    /// Link-Local Multicast Name Resolution (RFC 4795), within the local network.
+    Llmnr,
 }
 
-/// A host name that was asked for (`divulge.name/1`).
+impl NameProtocol {
+    /// As in the contracts.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Tls => "tls",
+            Self::Quic => "quic",
+            Self::Dns => "dns",
+            Self::Mdns => "mdns",
+            Self::Llmnr => "llmnr",
+        }
+    }
+}
+
+/// A host name that was asked for or announced (`divulge.name/1`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SeenName {
     /// When.
@@ -35,7 +83,7 @@ pub struct SeenName {
     pub flow: FlowId,
     /// What told it.
     pub kind: NameKind,
-    /// The name as sent, without a final dot.
+    /// The name as sent, without a final dot; the root of DNS is `<Root>`.
     pub name: String,
     /// What carried it.
     pub protocol: NameProtocol,

@@ -1,8 +1,8 @@
 //! The outcome of a run, as every report format and the dashboard read it (DESIGN's `divulge.report/1`).
 
 use super::{
-    ClauseQuote, Coverage, DataFlow, DataType, Finding, Layer, Mark, OpaqueReason, Party, PolicyDocument, Timestamp,
-    Verdict,
+    ClauseQuote, Coverage, DataFlow, DataType, Finding, Layer, Mark, NameSource, OpaqueReason, Party, PolicyDocument,
+    Timestamp, Verdict,
 };
 use std::sync::Arc;
 
@@ -24,6 +24,8 @@ pub struct JudgedFlow {
 pub struct HostSummary {
     /// Host name or address.
     pub host: Arc<str>,
+    /// What told that name; the surest source where flows differ.
+    pub named_by: NameSource,
     /// Who that is.
     pub party: Arc<Party>,
     /// Flows to it.

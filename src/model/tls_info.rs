@@ -1,5 +1,6 @@
 //! What is known of a TLS session.
 
+use super::NameSource;
 use serde::Serialize;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -106,6 +107,17 @@ pub struct TlsInfo {
     pub ech: Option<EncryptedHello>,
     /// The server's certificate; of TLS 1.3 only where keys opened the handshake.
     pub certificate: Option<Arc<Certificate>>,
+}
+
+impl TlsInfo {
+    /// The host the session was with, in lower case: the name the client asked for, else what the certificate says.
+    #[must_use]
+    pub fn server_name(&self) -> Option<(String, NameSource)> {
+        let asked = self.sni.as_deref().map(|sni| sni.trim_end_matches('.').to_ascii_lowercase());
+        let asked = asked.filter(|sni| !sni.is_empty() && sni.parse::<IpAddr>().is_err());
+        let certified = || Some((self.certificate.as_ref()?.host()?, NameSource::Certificate));
+        asked.map(|sni| (sni, NameSource::Sni)).or_else(certified)
+    }
 }
 
 #[cfg(test)]

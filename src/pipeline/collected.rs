@@ -4,7 +4,7 @@ use super::connection::Shared;
 use super::resolvers;
 use super::unknown::Piece;
 use crate::http;
-use crate::model::{Exchange, FlowId, NameKind, NameProtocol, OpaqueReason, SeenName, Timestamp, Weird};
+use crate::model::{Exchange, FlowId, NameKind, NameProtocol, NameSource, OpaqueReason, SeenName, Timestamp, Weird};
 use crate::tls;
 use std::sync::Arc;
 
@@ -106,6 +106,8 @@ impl Collected {
 }
 
 /// The host of a request, to name its flow by.
-pub(super) fn host_of(exchange: &Exchange) -> Option<Arc<str>> {
-    exchange.request.as_ref().map(|_| Arc::from(exchange.host().as_str()))
+pub(super) fn host_of(exchange: &Exchange) -> Option<(Arc<str>, NameSource)> {
+    exchange.request.as_ref()?;
+    let (host, source) = exchange.named_host();
+    Some((Arc::from(host), source))
 }

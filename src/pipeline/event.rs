@@ -1,6 +1,8 @@
 //! What the pipeline yields.
 
-use crate::model::{App, Exchange, FlowId, FlowKey, Observation, OpaqueReason, SeenName, Timestamp, TlsInfo, Weird};
+use crate::model::{
+    App, Exchange, FlowId, FlowKey, NameSource, Observation, OpaqueReason, SeenName, Timestamp, TlsInfo, Weird,
+};
 use std::sync::Arc;
 
 /// Something that happened, in the order of the frames that showed it.
@@ -43,8 +45,8 @@ pub struct FlowSummary {
     pub opaque_bytes: u64,
     /// Why they did.
     pub opaque_reason: Option<OpaqueReason>,
-    /// The host of its first request.
-    pub host: Option<Arc<str>>,
+    /// The host of its first request, and what told it.
+    pub host: Option<(Arc<str>, NameSource)>,
     /// The TLS session.
     pub tls: Option<Arc<TlsInfo>>,
     /// Exchanges read in it.

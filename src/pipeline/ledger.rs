@@ -2,18 +2,17 @@
 //! event once, after the shards, so what depends on more than one flow (names of addresses, consent) is decided here.
 
 use super::event::{Event, FlowSummary};
+use super::names::AddressNames;
 use crate::attribute::Attributor;
 use crate::model::{
-    Confidence, Coverage, DataFlow, DataType, HostSummary, Mark, MarkKind, NameKind, Observation, OpaqueReason, Party,
-    Role, Timestamp, Weird, WeirdCount,
+    Confidence, Coverage, DataFlow, DataType, HostSummary, Mark, MarkKind, NameKind, NameSource, Observation,
+    OpaqueReason, Party, Role, Timestamp, Weird, WeirdCount,
 };
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-/// Most addresses whose DNS names are remembered.
-pub const NAMES_MAX: usize = 262_144;
 /// Most hosts that are counted one by one; the rest are counted together.
 pub const HOSTS_MAX: usize = 100_000;
 /// Most data flows kept apart; more means that the parties are made up.
@@ -54,6 +53,7 @@ impl Consent {
 
 struct HostCount {
     party: Arc<Party>,
+    named_by: NameSource,
     flows: u64,
     bytes: u64,
     opaque: BTreeMap<OpaqueReason, u64>,
@@ -65,7 +65,7 @@ struct HostCount {
 pub struct Ledger {
     attributor: Attributor,
     parties: FxHashMap<Arc<str>, Arc<Party>>,
-    names: FxHashMap<IpAddr, Arc<str>>,
+    names: AddressNames,
     hosts: BTreeMap<Arc<str>, HostCount>,
     data_flows: FxHashMap<(DataType, Arc<str>, Role), DataFlow>,
     weirds: BTreeMap<(crate::model::Layer, &'static str), u64>,
@@ -95,7 +95,7 @@ impl Ledger {
         Self {
             attributor,
             parties: FxHashMap::default(),
-            names: FxHashMap::default(),
+            names: AddressNames::default(),
             hosts: BTreeMap::new(),
             data_flows: FxHashMap::default(),
             weirds: BTreeMap::new(),
@@ -114,9 +114,11 @@ impl Ledger {
             Event::Asked(_, observations) | Event::Observed(observations) => self.observations(observations),
             Event::Exchange(_) | Event::Ended | Event::Rendered(_) => self.exchanges += 1,
             Event::Name(name) => {
-                if name.kind == NameKind::Dns && !name.addresses.is_empty() && self.names.len() < NAMES_MAX {
+                if name.kind == NameKind::Dns && !name.addresses.is_empty() {
                     let host: Arc<str> = Arc::from(name.name.to_ascii_lowercase());
-                    self.names.extend(name.addresses.iter().map(|&address| (address, Arc::clone(&host))));
+                    for &address in &name.addresses {
+                        self.full |= !self.names.learn(address, name.ts, &host);
+                    }
                 }
             }
             Event::Weird(weird) => self.weird(weird),
@@ -151,6 +153,7 @@ impl Ledger {
             .iter()
             .map(|(host, count)| HostSummary {
                 host: Arc::clone(host),
+                named_by: count.named_by,
                 party: Arc::clone(&count.party),
                 flows: count.flows,
                 bytes: count.bytes,
@@ -205,18 +208,34 @@ impl Ledger {
         party
     }
 
-    /// The name DNS gave for a host that is only an address.
-    fn named(&self, host: &Arc<str>) -> Arc<str> {
-        match host.parse::<IpAddr>() {
-            Ok(address) => self.names.get(&address).map_or_else(|| Arc::clone(host), Arc::clone),
-            Err(_) => Arc::clone(host),
-        }
+    /// The name DNS gave for a host that is only an address, before a time.
+    fn named(&self, host: &Arc<str>, ts: Timestamp) -> Option<Arc<str>> {
+        self.names.at(host.parse::<IpAddr>().ok()?, ts).map(Arc::clone)
+    }
+
+    /// What a flow's host is called, and what told it.
+    fn host_of(&self, flow: &FlowSummary) -> (Arc<str>, NameSource) {
+        let told = flow.host.clone().filter(|&(_, source)| source != NameSource::Address);
+        let told = told.or_else(|| {
+            let (name, source) = flow.tls.as_ref()?.server_name()?;
+            Some((Arc::from(name), source))
+        });
+        told.unwrap_or_else(|| {
+            let address = flow
+                .host
+                .as_ref()
+                .map_or_else(|| Arc::from(flow.key.server.ip().to_string()), |(host, _)| Arc::clone(host));
+            match self.named(&address, flow.first_ts) {
+                Some(name) => (name, NameSource::Dns),
+                None => (address, NameSource::Address),
+            }
+        })
     }
 
     /// Takes what was found in one exchange, and so went to one host.
     fn observations(&mut self, observations: &mut [Observation]) {
         let Some(first) = observations.first() else { return };
-        let host = self.named(&first.host);
+        let host = self.named(&first.host, first.ts).unwrap_or_else(|| Arc::clone(&first.host));
         let party = self.party(&host);
         for seen in observations {
             seen.host = Arc::clone(&host);
@@ -273,10 +292,7 @@ impl Ledger {
         self.coverage.readable_bytes += flow.bytes - flow.opaque_bytes;
         // A flow of which something was read and something was not is not a readable one.
         self.coverage.readable_flows += u64::from(flow.opaque_bytes == 0);
-        let sni = flow.tls.as_ref().and_then(|tls| tls.sni.as_deref()).map(|sni| Arc::from(sni.to_ascii_lowercase()));
-        let host = flow.host.clone().or(sni);
-        let host = host.unwrap_or_else(|| Arc::from(flow.key.server.ip().to_string()));
-        let host = self.named(&host);
+        let (host, named_by) = self.host_of(flow);
         if self.hosts.len() >= HOSTS_MAX && !self.hosts.contains_key(&host) {
             self.full = true;
             return;
@@ -284,12 +300,14 @@ impl Ledger {
         let party = self.party(&host);
         let count = self.hosts.entry(host).or_insert_with(|| HostCount {
             party,
+            named_by,
             flows: 0,
             bytes: 0,
             opaque: BTreeMap::new(),
             opaque_bytes: 0,
             exchanges: 0,
         });
+        count.named_by = count.named_by.min(named_by);
         count.flows += 1;
         count.bytes += flow.bytes;
         count.opaque_bytes += flow.opaque_bytes;
@@ -312,5 +330,63 @@ fn keep_evidence(evidence: &mut Vec<Observation>, most: usize, seen: &Observatio
         let at = if news { evidence.len() - 1 } else { at };
         evidence.remove(at);
         evidence.push(seen.clone());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Ledger;
+    use crate::attribute::Attributor;
+    use crate::model::{Certificate, FlowId, FlowKey, NameSource, OpaqueReason, Timestamp, TlsInfo, TransportProtocol};
+    use crate::pipeline::{Event, FlowSummary};
+    use crate::rules::RuleSet;
+    use std::sync::Arc;
+
+    fn flow(sni: Option<&str>, certified: &[&str]) -> Event {
+        let names = certified.iter().map(|&name| name.to_owned()).collect();
+        let certificate = Some(Arc::new(Certificate { names, ..Certificate::default() }));
+        let tls = TlsInfo { sni: sni.map(str::to_owned), certificate, ..TlsInfo::default() };
+        Event::Flow(Box::new(FlowSummary {
+            id: FlowId(1),
+            key: FlowKey {
+                transport: TransportProtocol::Tcp,
+                client: ([10, 0, 0, 2], 40_000).into(),
+                server: ([203, 0, 113, 9], 443).into(),
+            },
+            app: None,
+            first_ts: Timestamp::default(),
+            last_ts: Timestamp::default(),
+            bytes: 10,
+            opaque_bytes: 10,
+            opaque_reason: Some(OpaqueReason::NoKey),
+            host: None,
+            tls: Some(Arc::new(tls)),
+            exchanges: 0,
+        }))
+    }
+
+    #[test]
+    fn a_flow_without_a_name_asked_for_is_called_by_its_certificate() {
+        let rules = RuleSet::builtin().unwrap_or_else(|errors| panic!("{errors:?}"));
+        let mut ledger = Ledger::new(Attributor::new(Arc::new(rules), &[]), &[]);
+        for mut event in [
+            flow(Some("Api.Example.com"), &["other.example.com"]),
+            flow(Some("203.0.113.9"), &["only.example.com"]),
+            flow(None, &["*.example.org", "example.org"]),
+            flow(None, &["a.example.com", "b.example.net"]),
+        ] {
+            ledger.record(&mut event);
+        }
+        let hosts = ledger.hosts();
+        let named: Vec<_> = hosts.iter().map(|host| (&*host.host, host.named_by, &*host.party.id)).collect();
+        assert_eq!(
+            named,
+            [
+                ("*.example.org", NameSource::Certificate, "example.org"),
+                ("203.0.113.9", NameSource::Address, "203.0.113.9"),
+                ("api.example.com", NameSource::Sni, "example.com"),
+                ("only.example.com", NameSource::Certificate, "example.com"),
+            ]
+        );
     }
 }

@@ -11,7 +11,9 @@ use super::ready::ReadyItem;
 use super::tls_layer::NO_LONGER_HELD;
 use super::udp::UdpFlow;
 use crate::flow::{Delivery, Segment, TcpStream};
-use crate::model::{Direction, FlowId, Layer, OpaqueReason, StreamChunk, Timestamp, TlsInfo, TransportProtocol, Weird};
+use crate::model::{
+    Direction, FlowId, Layer, NameSource, OpaqueReason, StreamChunk, Timestamp, TlsInfo, TransportProtocol, Weird,
+};
 use crate::tls::KeyLog;
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
@@ -45,7 +47,7 @@ struct FlowState {
     bytes: u64,
     opaque_bytes: u64,
     opaque_reason: Option<OpaqueReason>,
-    host: Option<Arc<str>>,
+    host: Option<(Arc<str>, NameSource)>,
     exchanges: u32,
     content: Content,
 }

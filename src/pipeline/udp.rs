@@ -4,7 +4,7 @@ use super::collected::Collected;
 use super::connection::Shared;
 use super::unknown;
 use crate::dns;
-use crate::model::{Direction, OpaqueReason, Timestamp};
+use crate::model::{Direction, NameProtocol, OpaqueReason, Timestamp};
 
 /// Most DNS questions of one flow remembered to tell an answer from news.
 const ASKED_MAX: usize = 256;
@@ -29,14 +29,24 @@ impl UdpFlow {
             return;
         }
         let ports = [shared.key.client.port(), shared.key.server.port()];
-        // Multicast DNS and LLMNR name things of the local network only.
-        if ports.contains(&5353) || ports.contains(&5355) {
+        // Multicast DNS and LLMNR name things of the local network, the phone itself among them.
+        let multicast = [(5353, NameProtocol::Mdns), (5355, NameProtocol::Llmnr)];
+        if let Some(&(_, protocol)) = multicast.iter().find(|(port, _)| ports.contains(port))
+            && let Some(message) = dns::message(payload)
+        {
+            let told = if message.response { dns::announcement(payload).unwrap_or(message) } else { message };
+            self.names(shared, protocol, &told, ts, out);
+            unknown::understood(shared, payload, direction, ts, out);
+            return;
+        }
+        if dns::is_local(payload, ports) {
+            unknown::understood(shared, payload, direction, ts, out);
             return;
         }
         if (ports.contains(&53) || dns::probe(payload))
             && let Some(message) = dns::message(payload)
         {
-            self.names(shared, &message, ts, out);
+            self.names(shared, NameProtocol::Dns, &message, ts, out);
             return;
         }
         self.quic |= direction == Direction::ToServer && is_quic(payload);
@@ -48,8 +58,15 @@ impl UdpFlow {
     }
 
     /// Names are told when first asked for, and again with the addresses an answer gives.
-    fn names(&mut self, shared: &Shared, message: &dns::DnsMessage, ts: Timestamp, out: &mut Collected) {
-        for name in message.seen_names(ts, shared.flow) {
+    fn names(
+        &mut self,
+        shared: &Shared,
+        protocol: NameProtocol,
+        message: &dns::DnsMessage,
+        ts: Timestamp,
+        out: &mut Collected,
+    ) {
+        for name in message.seen_names_over(protocol, ts, shared.flow) {
             let key = (message.id, name.name.clone());
             let known = self.asked.contains(&key);
             if known && name.addresses.is_empty() {

@@ -90,6 +90,17 @@ pub(super) fn datagram(shared: &mut Shared, payload: &[u8], direction: Direction
     piece(shared, None, direction, ts, payload, 0, out);
 }
 
+/// A datagram whose protocol is known and clear: only what identifies a device in it is still to be found.
+pub(super) fn understood(
+    shared: &mut Shared,
+    payload: &[u8],
+    direction: Direction,
+    ts: Timestamp,
+    out: &mut Collected,
+) {
+    search(shared, None, direction, ts, payload, out);
+}
+
 fn piece(
     shared: &mut Shared,
     tls: Option<&Arc<TlsInfo>>,
@@ -102,12 +113,23 @@ fn piece(
     if !is_clear_text(bytes) {
         out.opaque(bytes.len() - repeated, OpaqueReason::UnknownProtocol);
     }
+    search(shared, tls, direction, ts, bytes, out);
+}
+
+fn search(
+    shared: &mut Shared,
+    tls: Option<&Arc<TlsInfo>>,
+    direction: Direction,
+    ts: Timestamp,
+    bytes: &[u8],
+    out: &mut Collected,
+) {
     // What a server sends to the phone is no data flow to it.
     if direction == Direction::ToClient || !out.wants_pieces {
         return;
     }
-    let sni = tls.and_then(|tls| tls.sni.as_deref()).map(str::to_ascii_lowercase);
-    let host = Arc::from(sni.unwrap_or_else(|| shared.key.server.ip().to_string()));
+    let named = tls.and_then(|tls| tls.server_name()).map(|(name, _)| name);
+    let host = Arc::from(named.unwrap_or_else(|| shared.key.server.ip().to_string()));
     let id = ExchangeId { flow: shared.flow, index: shared.next_index };
     shared.next_index = shared.next_index.wrapping_add(1);
     out.pieces.push(Piece { id, ts, host, cleartext: tls.is_none(), bytes: bytes.to_vec() });

@@ -72,6 +72,7 @@ struct Policy<'a> {
 #[derive(Serialize)]
 struct Host<'a> {
     host: &'a str,
+    named_by: &'static str,
     party: &'a Party,
     /// Not looked up yet.
     country: Option<&'static str>,
@@ -211,6 +212,7 @@ fn policies(report: &Report) -> impl Iterator<Item = Policy<'_>> {
 fn host(host: &HostSummary) -> Host<'_> {
     Host {
         host: &host.host,
+        named_by: host.named_by.as_str(),
         party: &host.party,
         country: None,
         flows: host.flows,

@@ -4,7 +4,7 @@
 use super::ndjson::part_name;
 use super::text::layout::{cut, pad};
 use super::{ShowValues, neutral, pseudonym};
-use crate::model::{Confidence, Exchange, MatchKind, NameKind, NameProtocol, Observation, SeenName};
+use crate::model::{Confidence, Exchange, MatchKind, NameKind, Observation, SeenName};
 use std::borrow::Cow;
 
 /// Most columns of a request target or value in a line.
@@ -45,11 +45,7 @@ pub fn name(name: &SeenName) -> String {
         NameKind::Sni => "sni",
         NameKind::Dns => "dns",
     };
-    let protocol = match name.protocol {
-        NameProtocol::Tls => "tls",
-        NameProtocol::Quic => "quic",
-        NameProtocol::Dns => "dns",
-    };
+    let protocol = name.protocol.as_str();
     let mut line = format!("{} {kind} {} {}", name.ts, pad(protocol, 4), cut(&neutral(&name.name), VALUE_MAX));
     for (index, address) in name.addresses.iter().enumerate() {
         line.push_str(if index == 0 { " = " } else { ", " });

@@ -6,8 +6,7 @@ use super::escape::{push_hex, push_json_bytes, push_json_opt, push_json_str};
 use super::{Format, Redactor, ReportOptions, ShowValues, pseudonym};
 use crate::model::{
     App, Body, Certificate, ClauseQuote, Confidence, Decoding, EncryptedHello, Evidence, Exchange, Finding, Headers,
-    KeySource, Location, MatchKind, NameKind, NameProtocol, Observation, Part, Party, Protocol, Report, SeenName,
-    TlsInfo,
+    KeySource, Location, MatchKind, NameKind, Observation, Part, Party, Protocol, Report, SeenName, TlsInfo,
 };
 use sha2::{Digest, Sha256};
 use std::io::{self, Write};
@@ -92,14 +91,7 @@ pub fn name(name: &SeenName, out: &mut Vec<u8>) {
     put(out, r#"","name":"#);
     push_json_str(out, &name.name);
     put(out, r#","protocol":""#);
-    put(
-        out,
-        match name.protocol {
-            NameProtocol::Tls => "tls",
-            NameProtocol::Quic => "quic",
-            NameProtocol::Dns => "dns",
-        },
-    );
+    put(out, name.protocol.as_str());
     put(out, "\"}\n");
 }
 

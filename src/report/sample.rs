@@ -159,6 +159,7 @@ pub(super) fn report() -> Report {
 fn host(host: &str, party: &Arc<Party>, flows: u64, bytes: u64, opaque: u64, why: Option<OpaqueReason>) -> HostSummary {
     HostSummary {
         host: host.into(),
+        named_by: NameSource::Sni,
         party: Arc::clone(party),
         flows,
         bytes,

@@ -4,6 +4,7 @@ mod cli;
 mod demo;
 mod formats;
 mod har;
+mod names;
 mod run;
 mod running;
 mod starttls;

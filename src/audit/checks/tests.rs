@@ -145,6 +145,7 @@ fn a_policy_without_statements_is_said_to_be_unread() {
 fn a_host_that_stayed_closed_is_noted() {
     let host = |opaque_bytes| HostSummary {
         host: "pinned.example".into(),
+        named_by: NameSource::Sni,
         party: push(),
         flows: 1,
         bytes: 100,

@@ -10,8 +10,9 @@ use crate::dashboard::update::update;
 use crate::dashboard::view;
 use crate::model::{
     ClauseQuote, Confidence, Coverage, DataFlow, DataType, DeclaredOnly, Decoding, Evidence, Excerpt, ExchangeId,
-    Finding, FlowId, HostSummary, JudgedFlow, Layer, Location, MatchKind, Observation, OpaqueReason, Part, Party,
-    Polarity, PolicyDocument, PolicyUsed, Protocol, Report, Role, Severity, Side, Span, Timestamp, Verdict, WeirdCount,
+    Finding, FlowId, HostSummary, JudgedFlow, Layer, Location, MatchKind, NameSource, Observation, OpaqueReason, Part,
+    Party, Polarity, PolicyDocument, PolicyUsed, Protocol, Report, Role, Severity, Side, Span, Timestamp, Verdict,
+    WeirdCount,
 };
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -162,6 +163,7 @@ pub(crate) fn report() -> Report {
     ];
     let host = |name: &str, party: &Arc<Party>, opaque: Option<OpaqueReason>| HostSummary {
         host: name.into(),
+        named_by: NameSource::Sni,
         party: Arc::clone(party),
         flows: 3,
         bytes: 52_345,
