@@ -365,7 +365,8 @@ impl Connection {
     /// Why packets of a level do not open.
     pub(super) fn why_closed(&self, direction: Direction, level: Level) -> OpaqueReason {
         let Some(hello) = &self.hello else {
-            return if self.session.is_some() { OpaqueReason::WrongKey } else { OpaqueReason::NoHandshake };
+            let known = self.session.is_some() && level != Level::Initial;
+            return if known { OpaqueReason::WrongKey } else { OpaqueReason::NoHandshake };
         };
         if self.info.cipher.is_some() && self.answered && self.suite.is_none() {
             return OpaqueReason::UnsupportedCipher;

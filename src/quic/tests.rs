@@ -1,1 +1,0 @@
-//! Test vectors of the standards and dialogues with real keys.

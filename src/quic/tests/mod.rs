@@ -1,0 +1,6 @@
+//! Connections driven by rustls in memory and read passively, and the test vectors of the standards.
+
+mod dialogues;
+mod losses;
+mod peer;
+mod vectors;
