@@ -1,5 +1,6 @@
 //! The given captures' QUIC, held against what another reader made of it: every name and protocol of a hello, and that
 //! what has keys opens.
+#![expect(clippy::print_stderr, reason = "a test that can't run says so")]
 
 use divulge::capture::{Capture, Input};
 use divulge::flow::FlowTable;
