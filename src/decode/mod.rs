@@ -4,6 +4,7 @@
 
 mod base64;
 mod compressed;
+mod engine_io;
 mod event_stream;
 mod form;
 mod grpc;
@@ -72,6 +73,7 @@ trait Decoder: Sync {
 /// All decoders, sorted by name.
 const DECODERS: &[&dyn Decoder] = &[
     &base64::Base64,
+    &engine_io::EngineIo,
     &event_stream::EventStream,
     &form::Form,
     &grpc::Grpc,

@@ -115,6 +115,7 @@ impl<'a> Input<'a> {
             || self.shape.0 & (PERCENT | PAIR | CONTROL) != 0
             || self.bytes().first().is_some_and(|first| BEGINNINGS.contains(first))
             || is_compressed(self.bytes())
+            || super::engine_io::begins(self.bytes())
     }
 
     /// The bytes.

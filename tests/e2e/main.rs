@@ -12,3 +12,4 @@ mod stream;
 mod streams;
 #[path = "../support/mod.rs"]
 mod support;
+mod websocket;
