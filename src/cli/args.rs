@@ -121,7 +121,7 @@ pub(super) struct Run {
     /// Exit with 2 if a capture is damaged or cut off
     #[arg(long)]
     pub(super) strict: bool,
-    /// Format of the output
+    /// Format of the output; har is the traffic itself, with every value in it whether or not --show-values is given
     #[arg(long, value_enum)]
     pub(super) format: Option<Format>,
     /// Print these as they are found instead of the report
@@ -222,6 +222,8 @@ pub(super) enum Format {
     Text,
     Json,
     Ndjson,
+    /// The traffic itself as HTTP Archive 1.2, values included
+    Har,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

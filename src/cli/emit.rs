@@ -50,7 +50,7 @@ impl<'w> Emitter<'w> {
                 line.extend_from_slice(lines::name(name).as_bytes());
                 line.push(b'\n');
             }
-            Format::Json | Format::Ndjson => ndjson::name(name, &mut line),
+            Format::Json | Format::Ndjson | Format::Har => ndjson::name(name, &mut line),
         }
         self.write(&line);
         self.line = line;
@@ -75,7 +75,7 @@ fn render(format: Format, exchange: &Exchange, out: &mut Vec<u8>) {
             out.extend_from_slice(lines::exchange(exchange).as_bytes());
             out.push(b'\n');
         }
-        Format::Json | Format::Ndjson => ndjson::exchange(exchange, out),
+        Format::Json | Format::Ndjson | Format::Har => ndjson::exchange(exchange, out),
     }
 }
 
@@ -93,7 +93,7 @@ impl Sink for Emitter<'_> {
                             line.extend_from_slice(lines::observation(seen, self.show).as_bytes());
                             line.push(b'\n');
                         }
-                        Format::Json | Format::Ndjson => ndjson::observation(seen, self.show, &mut line),
+                        Format::Json | Format::Ndjson | Format::Har => ndjson::observation(seen, self.show, &mut line),
                     }
                     self.write(&line);
                     self.line = line;

@@ -4,6 +4,7 @@ mod args;
 mod demo;
 mod emit;
 mod explain;
+mod har;
 mod live;
 mod policy;
 mod replay;

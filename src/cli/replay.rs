@@ -2,7 +2,7 @@
 
 use super::args::{Emit, FailOn, Format, Lang, Replay, Run, Tui};
 use super::emit::Emitter;
-use super::{Exit, Failure, complain, note, screen, signals, warn};
+use super::{Exit, Failure, complain, har, note, screen, signals, warn};
 use crate::capture::Input;
 use crate::model::{Report, Severity};
 use crate::pipeline::Event;
@@ -72,10 +72,19 @@ pub(super) fn audit(args: &Run, case: Case) -> Result<Exit, Failure> {
         }
         return Ok(conclude(&outcome, args.fail_on, args.min_coverage, args.strict));
     }
-    if coming {
+    // A log that lacks its end is no JSON, so it is ended on a signal too.
+    if coming || args.format == Some(Format::Har) {
         signals::end_with_report(&case.interrupt)?;
     }
     let outcome = match args.emit {
+        None | Some(Emit::Exchanges) if args.format == Some(Format::Har) => {
+            let mut out = Output::open(args.output.as_deref())?;
+            har::write(case, args.fail_on.is_some(), threads, out.writer())?
+        }
+        Some(_) if args.format == Some(Format::Har) => {
+            let message = "--format har holds exchanges and nothing else: leave --emit out";
+            return Err(Failure::Said(message.to_owned()));
+        }
         Some(what) => {
             let mut out = Output::open(args.output.as_deref())?;
             let outcome = emit(args, what, case, threads, show, out.writer())?;
@@ -166,7 +175,7 @@ fn findings(report: &Report, format: Format, show: ShowValues, out: &mut dyn Wri
                 let text = format!("{} {} {}\n", finding.severity.as_str(), finding.code, report::neutral(&title));
                 line.extend_from_slice(text.as_bytes());
             }
-            Format::Json | Format::Ndjson => ndjson::finding(finding, &redactor, &mut line),
+            Format::Json | Format::Ndjson | Format::Har => ndjson::finding(finding, &redactor, &mut line),
         }
         out.write_all(&line)?;
     }
@@ -183,6 +192,7 @@ pub(super) fn write_report(
         Format::Text => "text",
         Format::Json => "json",
         Format::Ndjson => "ndjson",
+        Format::Har => "har",
     };
     let format = report::format(name).ok_or_else(|| Failure::Said(format!("no report format {name}")))?;
     format.write(report, options, out)?;

@@ -4,6 +4,8 @@
 //! (`redact`). Files, colours of the screen and exit codes are left to the shells.
 
 mod escape;
+pub mod har;
+mod har_parts;
 mod json;
 pub mod lines;
 pub mod ndjson;

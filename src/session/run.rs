@@ -20,6 +20,8 @@ pub enum Wanted {
     Findings,
     /// Look for nothing; render them where they are found.
     Rendered(Renderer),
+    /// Look for nothing; hand them on.
+    Exchanges,
     /// Look for nothing and drop them: only names are wanted.
     Names,
 }
@@ -55,13 +57,13 @@ pub fn replay(case: Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink) 
     inlet.follow(std::mem::take(&mut case.growing_keys));
     let detector = match wanted {
         Wanted::Audit | Wanted::Findings => Some(Arc::new(Detector::new(&case.profile, &case.rules))),
-        Wanted::Rendered(_) | Wanted::Names => None,
+        Wanted::Rendered(_) | Wanted::Exchanges | Wanted::Names => None,
     };
     if let Some(detector) = &detector {
         inlet.warnings.extend(detector.warnings().iter().cloned());
     }
     let exchanges = match wanted {
-        Wanted::Audit => Exchanges::Kept,
+        Wanted::Audit | Wanted::Exchanges => Exchanges::Kept,
         Wanted::Findings | Wanted::Names => Exchanges::Dropped,
         Wanted::Rendered(renderer) => Exchanges::Rendered(Arc::clone(renderer)),
     };

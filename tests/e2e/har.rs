@@ -146,3 +146,91 @@ fn json_that_is_no_har_is_told_in_one_line() {
     assert_eq!(status(&output), 2);
     assert_one_line(&output, &["a.json", "offset 0", "line 1", "log.entries"]);
 }
+
+/// Exchanges without what a HAR of them can't give back: ids, and bodies of answers as they were packed.
+fn comparable(args: &[&str]) -> Vec<Value> {
+    let mut all = exchanges(args);
+    for exchange in &mut all {
+        for key in ["id", "flow", "response"] {
+            exchange[key] = Value::Null;
+        }
+        exchange["tls"]["keys"] = Value::Null;
+        // Only encodings that fit the body are believed.
+        if let Some(body) = exchange["request"]["body"].as_object_mut() {
+            body.remove("encodings");
+        }
+        for key in ["ja4", "ech", "certificate"] {
+            exchange["tls"].as_object_mut().map(|tls| tls.remove(key));
+        }
+    }
+    all.sort_by_key(ToString::to_string);
+    all
+}
+
+/// A capture, written as HAR and read again, gives what it gave.
+fn assert_round_trip(folder: &Folder, capture: &[&str], profile: &str) {
+    let har = folder.path("out.har");
+    let mut args = vec!["replay"];
+    args.extend(capture);
+    args.extend(["--format", "har", "-o", &har]);
+    let output = divulge(&args);
+    assert_eq!(status(&output), 0, "{}", stderr(&output));
+    let text = fs::read_to_string(&har).expect("a file");
+    let log: Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!(log["log"]["creator"]["name"], "divulge");
+    assert_eq!(comparable(&[&har]), comparable(capture), "{capture:?}");
+    let sorted = |args: &[&str]| {
+        let mut lines = observations(&[args, &["--profile", profile]].concat());
+        // Streams of no known protocol have no place in a HAR.
+        lines.retain(|line| !line.contains(" stream "));
+        lines.sort();
+        lines
+    };
+    assert_eq!(sorted(&[&har]), sorted(capture), "{capture:?}");
+}
+
+#[test]
+fn a_capture_written_as_har_and_read_again_gives_the_same() {
+    let folder = Folder::new();
+    let demo = crate::run::shipped("traffic.pcapng");
+    assert_round_trip(&folder, &[&demo], &crate::run::shipped("device.toml"));
+    for name in ALL {
+        assert_round_trip(&folder, &[&file(name)], &profile(&folder));
+    }
+}
+
+#[test]
+fn real_captures_written_as_har_and_read_again_give_the_same() {
+    let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/captures-real");
+    let Ok(list) = fs::read_dir(shared) else {
+        eprintln!("skipped: ../shared not found");
+        return;
+    };
+    let folder = Folder::new();
+    for entry in list {
+        let path = entry.expect("a readable folder").path();
+        let name = path.to_str().expect("a path in UTF-8").to_owned();
+        let keys = path.with_extension("keys");
+        let wanted = ["suri-", "zeek-", "hotplace-http", "ws-http"].iter().any(|part| name.contains(part));
+        if !wanted || !path.extension().is_some_and(|extension| extension == "pcap" || extension == "pcapng") {
+            continue;
+        }
+        let mut args = vec![name.as_str()];
+        if keys.exists() {
+            args.extend(["--keys", keys.to_str().expect("a path in UTF-8")]);
+        }
+        assert_round_trip(&folder, &args, &profile(&folder));
+    }
+}
+
+#[test]
+fn har_is_written_to_standard_output_and_tells_nothing_else() {
+    let demo = crate::run::shipped("traffic.pcapng");
+    let output = divulge(&["replay", &demo, "--format", "har"]);
+    assert_eq!(report(&output)["log"]["entries"].as_array().map(Vec::len), Some(exchanges(&[&demo]).len()));
+    let output = divulge(&["replay", &demo, "--format", "har", "--emit", "sni"]);
+    assert_eq!(status(&output), 2);
+    assert_one_line(&output, &["--format har", "--emit"]);
+    let output = divulge(&["replay", &demo, "--format", "har", "--fail-on", "high"]);
+    assert_eq!(status(&output), 1);
+}

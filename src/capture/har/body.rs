@@ -20,6 +20,8 @@ pub(super) struct Content {
     pub(super) lossy: bool,
     /// It was said to be base64 and is not.
     pub(super) odd: Option<&'static str>,
+    /// It was put together from the fields of its form, so its length tells nothing.
+    pub(super) rebuilt: bool,
 }
 
 /// Odd things that are counted in the report.
@@ -37,15 +39,15 @@ pub(super) fn text_of(node: &Node<'_>, size: Option<u64>) -> Option<Content> {
     }
     if is_base64(node) {
         return Some(match undo_base64(&text) {
-            Some(bytes) => Content { bytes, lossy: false, odd: None },
-            None => Content { bytes: text.into_owned(), lossy: false, odd: Some(BAD_BASE64) },
+            Some(bytes) => Content { bytes, ..Content::default() },
+            None => Content { bytes: text.into_owned(), odd: Some(BAD_BASE64), ..Content::default() },
         });
     }
     if let Some(bytes) = undo_latin1(&text, size) {
-        return Some(Content { bytes, lossy: false, odd: None });
+        return Some(Content { bytes, ..Content::default() });
     }
     let lossy = memchr::memmem::find(&text, "\u{fffd}".as_bytes()).is_some();
-    Some(Content { bytes: text.into_owned(), lossy, odd: None })
+    Some(Content { bytes: text.into_owned(), lossy, ..Content::default() })
 }
 
 fn is_base64(node: &Node<'_>) -> bool {

@@ -79,8 +79,15 @@ pub(super) fn exchanges(
     let protocol = protocol_of(entry, &asked);
     let common = common(entry, file, &url, protocol, &asked);
     let response = entry.get("response").and_then(|response| read_response(response, &asked.method));
+    let is = |node: &Node<'_>, name: &str| matches!(node.get(name), Some(Node::Word(b"true")));
     let place = Request { target: asked.target.clone(), authority: asked.authority.clone(), ..Request::default() };
-    found.push(common.ready(common.exchange(ts, protocol, asked, response), missing, odd));
+    if !is(entry, "_webSocketOnly") {
+        let mut exchange = common.exchange(ts, protocol, asked, response);
+        if is(request, "_missing") {
+            exchange.request = None;
+        }
+        found.push(common.ready(exchange, missing, odd));
+    }
     let messages = MESSAGES.iter().find_map(|name| entry.get(name)).map(Node::elements).unwrap_or_default();
     found.extend(messages.iter().filter_map(|node| message(node, &common, &place, ts)));
     Ok(())
@@ -104,7 +111,9 @@ fn read_request(node: &Node<'_>, url: &Url<'_>) -> (Request, u64, Vec<&'static s
     fields.add_cookies(node);
     let host = fields.headers.get("host").map(text);
     let of_url = (!url.authority.is_empty()).then(|| text(url.authority));
-    let authority = fields.pseudo(":authority").or(host).or(of_url).filter(|authority| !authority.is_empty());
+    let noted = node.get("_authority").and_then(Node::text);
+    let authority = noted.or_else(|| fields.pseudo(":authority")).or(host).or(of_url);
+    let authority = authority.filter(|authority| !authority.is_empty());
     let target = target(node, url, &method, fields.pseudo(":path"));
     let (body, missing, odd) = request_body(node, &fields.headers);
     (Request { method, target: target.into(), authority, headers: fields.headers, body }, missing, odd)
@@ -112,7 +121,7 @@ fn read_request(node: &Node<'_>, url: &Url<'_>) -> (Request, u64, Vec<&'static s
 
 /// The request target: the pseudo field, or our own note of it, or what the URL says.
 fn target(node: &Node<'_>, url: &Url<'_>, method: &str, path: Option<String>) -> Vec<u8> {
-    if let Some(noted) = node.get("_target").and_then(Node::bytes).filter(|target| !target.is_empty()) {
+    if let Some(noted) = node.get("_target").and_then(Node::bytes) {
         return noted.into_owned();
     }
     if method == "CONNECT" {
@@ -136,7 +145,9 @@ fn target(node: &Node<'_>, url: &Url<'_>, method: &str, path: Option<String>) ->
 fn request_body(node: &Node<'_>, headers: &Headers) -> (Body, u64, Vec<&'static str>) {
     let post = node.get("postData");
     let mime = post.and_then(|post| post.text_of("mimeType"));
-    let length = headers.get("content-length").and_then(|value| std::str::from_utf8(value).ok()?.trim().parse().ok());
+    let said = node.get("_complete").map(|said| matches!(said, Node::Word(b"true")));
+    let length = headers.get("content-length").filter(|_| said.is_none() && headers.get("transfer-encoding").is_none());
+    let length = length.and_then(|value| std::str::from_utf8(value).ok()?.trim().parse().ok());
     let size = node.get("bodySize").and_then(Node::count);
     let discarded = node.text_of("_requestBodyStatus").is_some_and(|status| status.starts_with("discarded"));
     let extra = || [node.get("_content"), node.get("content")].into_iter().flatten().find_map(|n| text_of(n, size));
@@ -146,23 +157,30 @@ fn request_body(node: &Node<'_>, headers: &Headers) -> (Body, u64, Vec<&'static 
     let content = content.or_else(|| {
         let params = post.and_then(|post| post.get("params")).map(Node::elements).unwrap_or_default();
         let form = mime.clone().or_else(|| headers.get("content-type").map(text)).unwrap_or_default();
-        of_params(params, &form, size).map(|bytes| Content { bytes, ..Content::default() })
+        of_params(params, &form, size).map(|bytes| Content { bytes, rebuilt: true, ..Content::default() })
     });
     let sent = size.filter(|&size| size > 0).or(length).unwrap_or(0);
     let mut odd = Vec::new();
     let (bytes, missing, complete) = match content {
-        Some(Content { bytes, lossy, odd: wrong }) => {
+        Some(Content { bytes, lossy, odd: wrong, rebuilt }) => {
             odd.extend(wrong);
             if lossy {
                 odd.push("request body with bytes replaced by the exporter");
             }
-            (bytes, 0, !lossy)
+            // Where no encoding was undone, what is shorter than what was sent was cut.
+            let unknown = rebuilt || headers.get("content-encoding").is_some();
+            let sent = if unknown { 0 } else { sent.max(length.unwrap_or(0)) };
+            let missing = sent.saturating_sub(bytes.len() as u64);
+            if missing > 0 {
+                odd.push("request body cut by the exporter");
+            }
+            (bytes, missing, !lossy && missing == 0 && said.unwrap_or(true))
         }
         None if sent > 0 => {
             odd.push("request body left out by the exporter");
             (Vec::new(), sent, false)
         }
-        None => (Vec::new(), 0, true),
+        None => (Vec::new(), 0, said.unwrap_or(true)),
     };
     (body::body(bytes, headers, mime, complete, Body::KEEP_MAX), missing, odd)
 }
@@ -185,7 +203,8 @@ fn read_response(node: &Node<'_>, method: &str) -> Option<Response> {
             let compression = node.get("content").and_then(|node| node.get("compression")).and_then(Node::number);
             let length = content.bytes.len() as u64;
             let whole = size.is_none_or(|size| size <= length) || compression.is_some_and(|gain| gain < 0.0);
-            (content.bytes, whole && !content.lossy)
+            let said = !matches!(node.get("_complete"), Some(Node::Word(b"false")));
+            (content.bytes, whole && said && !content.lossy)
         }
         None => (Vec::new(), bodiless || size.unwrap_or(0) == 0),
     };
@@ -348,6 +367,7 @@ fn message(node: &Node<'_>, common: &Common, place: &Request, opened: Timestamp)
         let lossy = memchr::memmem::find(&text, "\u{fffd}".as_bytes()).is_some();
         (text, lossy)
     };
+    let lossy = lossy || matches!(node.get("_complete"), Some(Node::Word(b"false")));
     let keep = if from_client { Body::KEEP_MAX } else { Body::RESPONSE_KEEP_MAX };
     let body = body::body(bytes, &Headers::default(), None, !lossy, keep);
     let ts = node.get("time").or_else(|| node.get("timestamp"));
