@@ -80,6 +80,8 @@ struct Side {
     rings: [Ring; 3],
     /// Lengths of the datagrams seen last, the newest first.
     sizes: Vec<usize>,
+    /// Whether their receiver lets the fixed bit be anything (RFC 9287).
+    greased: bool,
     /// Ends of stateless resets that may come.
     reset_tokens: Vec<[u8; 16]>,
 }
@@ -276,6 +278,9 @@ impl Connection {
             return Claim::Possible;
         }
         if !is_long(first) {
+            if first & 0x40 == 0 && self.sides[direction.index()].greased {
+                return Claim::Certain;
+            }
             return match self.short_cid_len(direction, datagram) {
                 Some(len) if len > 0 => Claim::Certain,
                 _ => Claim::Possible,

@@ -180,12 +180,29 @@ impl Connection {
         if roles[0] != 0 || known.contains(&dcid) {
             return None;
         }
-        let opened = self.try_initial(direction, version, dcid, 0, bytes, number_at)?;
-        // A new beginning: after Retry or version negotiation, or what came before was no part of this.
+        // A new beginning, after a Retry or a version negotiation that was not captured.
         if !known.is_empty() && !self.answered {
-            self.side(direction).crypto[0] = super::Crypto::default();
+            let before = std::mem::take(&mut self.side(direction).spaces[0]);
+            let opened = self.try_initial(direction, version, dcid, 0, bytes, number_at);
+            match opened {
+                Some(_) => self.side(direction).crypto[0] = super::Crypto::default(),
+                None => self.side(direction).spaces[0] = before,
+            }
+            return opened;
         }
-        Some(opened)
+        self.try_initial(direction, version, dcid, 0, bytes, number_at)
+    }
+
+    /// The server turned the version down: the client begins anew.
+    pub(super) fn restart(&mut self) {
+        if self.answered {
+            return;
+        }
+        for side in &mut self.sides {
+            side.spaces[0] = super::Space::default();
+            side.crypto[0] = super::Crypto::default();
+        }
+        self.alias = None;
     }
 
     fn try_initial(
@@ -222,6 +239,9 @@ impl Connection {
 
     /// Opens a packet of another level into the buffer.
     pub(super) fn open(&mut self, sealed: Sealed<'_>, version: Option<Version>, effort: Effort) -> Option<Opened> {
+        if self.is_orphan() && self.orphan_bytes == 0 {
+            return None;
+        }
         let mut ring = std::mem::take(self.ring(sealed.direction, sealed.level));
         if !ring.proven && ring.built != Some(self.news) {
             ring.candidates = self.candidates(sealed.direction, sealed.level, version);
@@ -244,7 +264,8 @@ impl Connection {
         let mut found = None;
         'search: for step in 0..=if effort == Effort::Search { 2 * WINDOWS_MAX } else { 0 } {
             for way in &mut ways {
-                if *budget <= floor {
+                // The likeliest way of a key that is certain is no search.
+                if *budget <= floor && (step > 0 || !ring.proven) {
                     break 'search;
                 }
                 let Some(number) = beside(way.number, way.unmasked.window(), step) else { continue };

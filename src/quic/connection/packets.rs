@@ -100,7 +100,9 @@ impl Connection {
             });
         }
         let addressed = self.short_cid_len(direction, rest).is_some();
-        rest.len() >= SHORT_MIN && (first & 0x40 != 0 || self.readable) && (addressed || self.hello.is_none())
+        rest.len() >= SHORT_MIN
+            && (first & 0x40 != 0 || self.sides[direction.index()].greased)
+            && (addressed || self.hello.is_none())
     }
 
     fn remember_size(&mut self, direction: Direction, len: usize) {
@@ -119,8 +121,8 @@ impl Connection {
             self.count(OpaqueReason::Truncated, rest.len(), out);
             return rest.len();
         };
-        // Version negotiation: the client begins anew, if it goes on at all.
         if header.version == 0 {
+            self.restart();
             return rest.len();
         }
         let known = Version::by_number(header.version).or(self.alias.filter(|alias| alias.number == header.version));

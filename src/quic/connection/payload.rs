@@ -25,6 +25,7 @@ const RESET_TOKENS_MAX: usize = 64;
 const CRYPTO_ERROR: u64 = 0x0100;
 const PREFERRED_ADDRESS: u64 = 0x0d;
 const STATELESS_RESET_TOKEN: u64 = 0x02;
+const GREASE_QUIC_BIT: u64 = 0x2ab2;
 /// The extension of transport parameters, and what the drafts had (RFC 9001 §8.2).
 const TRANSPORT_PARAMETERS: [u16; 2] = [0x39, 0xffa5];
 
@@ -189,7 +190,12 @@ impl Connection {
     fn message(&mut self, direction: Direction, level: Level, kind: u8, body: &[u8], out: &mut Output) {
         match (level, kind) {
             (Level::Initial, kind::CLIENT_HELLO) => match hello::client_hello(body) {
-                Some(hello) => self.took_hello(&hello, body, out),
+                Some(hello) => {
+                    self.took_hello(&hello, body, out);
+                    if let Some(extensions) = client_extensions(body) {
+                        self.transport_parameters(direction, extensions);
+                    }
+                }
                 None => self.weird(out, "a ClientHello is malformed"),
             },
             (Level::Initial, kind::SERVER_HELLO) => match hello::server_hello(body) {
@@ -203,7 +209,9 @@ impl Connection {
                 if told.retry_configs && info.ech.is_some() {
                     info.ech = Some(EncryptedHello::Rejected);
                 }
-                self.transport_parameters(direction, body);
+                if let Some(extensions) = Reader::new(body).sub16() {
+                    self.transport_parameters(direction, extensions);
+                }
             }
             (Level::Handshake, kind::CERTIFICATE) if !self.is_client(direction) => {
                 self.certificate(certificate_message(body, CertificateForm::Tls13), out);
@@ -288,9 +296,8 @@ impl Connection {
         }
     }
 
-    /// Where the server says how else it can be addressed (RFC 9000 §18.2).
-    fn transport_parameters(&mut self, direction: Direction, body: &[u8]) {
-        let Some(mut extensions) = Reader::new(body).sub16() else { return };
+    /// Where an end says how else it can be addressed, and more (RFC 9000 §18.2).
+    fn transport_parameters(&mut self, direction: Direction, mut extensions: Reader<'_>) {
         while let (Some(kind), Some(data)) = (extensions.u16(), extensions.sub16()) {
             if !TRANSPORT_PARAMETERS.contains(&kind) {
                 continue;
@@ -301,6 +308,7 @@ impl Connection {
                 let Some(value) = value else { break };
                 match id {
                     PREFERRED_ADDRESS => self.preferred_address(direction, value),
+                    GREASE_QUIC_BIT => self.side(direction.reversed()).greased = true,
                     STATELESS_RESET_TOKEN => {
                         if let Ok(token) = value.try_into() {
                             self.learn_reset_token(direction, token);
@@ -323,4 +331,15 @@ impl Connection {
             }
         }
     }
+}
+
+/// The extensions of a ClientHello.
+fn client_extensions(body: &[u8]) -> Option<Reader<'_>> {
+    let mut reader = Reader::new(body);
+    // Version, random, session id, suites, compression.
+    reader.take(2 + 32)?;
+    reader.sub8()?;
+    reader.sub16()?;
+    reader.sub8()?;
+    reader.sub16()
 }

@@ -283,3 +283,40 @@ fn a_flow_whose_first_datagram_came_from_the_server_is_turned_round() {
     assert_eq!((got.stream(0, ToClient), got.stream(0, ToServer)), ("GET /index.", "hello."));
     assert_eq!((connection.client_direction(), got.opaque), (Some(ToClient), 0));
 }
+
+#[test]
+fn after_version_negotiation_the_client_begins_anew() {
+    let mut refused = ends(Wire::V2, cipher_suite::TLS13_AES_128_GCM_SHA256).dialogue();
+    let hello = refused.crypto(ToServer, Level::Initial, 2000).concat();
+    let mut datagrams = vec![(ToServer, refused.seal(ToServer, Level::Initial, &hello))];
+    let mut dialogue = usual();
+    let negotiation = [&[0x8a, 0, 0, 0, 0, 5][..], &dialogue.cids[1], &[8], &dialogue.first_dcid, &[0, 0, 0, 1]];
+    datagrams.push((ToClient, negotiation.concat()));
+    datagrams.extend(dialogue.handshake());
+    datagrams.extend(request(&mut dialogue));
+    let (_, got) = read(dialogue.keys(), &datagrams);
+    assert_whole(&got);
+}
+
+#[test]
+fn a_version_of_a_greased_number_is_read_as_what_it_is_like() {
+    let mut dialogue = usual();
+    let hello = dialogue.crypto(ToServer, Level::Initial, 2000).concat();
+    let mut packet = super::peer::seal_greased(&dialogue.first_dcid, &hello);
+    let (connection, got) = read(Arc::new(KeyLog::new()), &[(ToServer, packet.clone())]);
+    assert_eq!((&got.names[..], got.opaque), (&["app.example.com".to_owned()][..], 0));
+    assert!(connection.info().ja4.as_ref().is_some_and(|print| print.starts_with('q')));
+    packet[40] ^= 1;
+    let (connection, got) = read(Arc::new(KeyLog::new()), &[(ToServer, packet.clone())]);
+    assert_eq!((connection.opaque_reason(), got.opaque), (Some(OpaqueReason::Quic), packet.len() as u64));
+}
+
+#[test]
+fn keys_of_other_sessions_do_not_open_it() {
+    let mut dialogue = usual();
+    let mut datagrams = dialogue.handshake();
+    datagrams.extend(request(&mut dialogue));
+    let (connection, got) = read(usual().keys(), &datagrams);
+    assert_eq!(connection.opaque_reason(), Some(OpaqueReason::NoKey));
+    assert!(got.streams.is_empty() && got.opaque > 0);
+}
