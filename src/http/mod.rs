@@ -63,6 +63,8 @@ pub struct Output {
     pub read_bytes: u64,
     /// Bytes skipped since the last drain because no message could be found in them.
     pub skipped_bytes: u64,
+    /// Bytes of extensions that no parser reads, since the last drain.
+    pub foreign_bytes: u64,
 }
 
 /// What a connection changes to.

@@ -5,7 +5,7 @@ use super::resolvers;
 use super::unknown::Piece;
 use crate::http;
 use crate::model::{Exchange, FlowId, NameKind, NameProtocol, NameSource, OpaqueReason, SeenName, Timestamp, Weird};
-use crate::tls;
+use crate::{quic, tls};
 use std::sync::Arc;
 
 /// Most weirds kept of one call; the rest of a flood says nothing new.
@@ -16,6 +16,8 @@ const WEIRDS_MAX: usize = 256;
 pub(super) struct Collected {
     pub(super) http: http::Output,
     spare_tls: Vec<tls::Output>,
+    /// Output for the QUIC connection at work.
+    pub(super) quic: quic::Output,
     /// Complete requests, whose answers may still come.
     pub(super) asked: Vec<Exchange>,
     /// Exchanges that ended.
@@ -52,8 +54,8 @@ impl Collected {
         }
     }
 
-    pub(super) fn sni(&mut self, flow: FlowId, ts: Timestamp, name: &str) {
-        let (kind, protocol) = (NameKind::Sni, NameProtocol::Tls);
+    pub(super) fn sni(&mut self, flow: FlowId, ts: Timestamp, name: &str, protocol: NameProtocol) {
+        let kind = NameKind::Sni;
         self.names.push(SeenName { ts, flow, kind, name: name.to_owned(), protocol, addresses: Vec::new() });
     }
 
@@ -74,6 +76,11 @@ impl Collected {
             self.opaque_bytes += self.http.skipped_bytes;
             self.opaque_reason = Some(OpaqueReason::Truncated);
         }
+        if self.http.foreign_bytes > 0 {
+            self.opaque_bytes += self.http.foreign_bytes;
+            self.opaque_reason = Some(OpaqueReason::UnknownProtocol);
+        }
+        self.http.foreign_bytes = 0;
         self.http.skipped_bytes = 0;
         self.http.read_bytes = 0;
     }

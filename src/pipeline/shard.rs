@@ -7,6 +7,7 @@ use super::connection::{LateKeys, Shared, Stack};
 use super::event::{Event, FlowSummary};
 use super::intake::{Item, ItemKind, PacketItem, TcpItem};
 use super::observe::Observer;
+use super::quic_layer::QuicLayer;
 use super::ready::ReadyItem;
 use super::tls_layer::NO_LONGER_HELD;
 use super::udp::UdpFlow;
@@ -90,10 +91,15 @@ impl Shard {
         for id in ids {
             let Some(flow) = self.flows.get_mut(&id) else { continue };
             flow.shared.keys = Arc::clone(keys);
-            if let Content::Tcp(tcp) = &mut flow.content {
-                tcp.stack.retry(&mut flow.shared, &mut self.output.collected);
-                self.output.emit(first_order + id.0, flow, events);
+            match &mut flow.content {
+                Content::Tcp(tcp) => tcp.stack.retry(&mut flow.shared, &mut self.output.collected),
+                Content::Udp(udp) => {
+                    let Some(quic) = udp.quic_mut() else { continue };
+                    quic.retry(&mut flow.shared, flow.last_ts, &mut self.output.collected);
+                }
+                Content::Ready(_) => continue,
             }
+            self.output.emit(first_order + id.0, flow, events);
         }
     }
 
@@ -268,24 +274,38 @@ impl FlowState {
     }
 
     fn stop_waiting(&mut self, out: &mut Collected) {
-        if let Content::Tcp(tcp) = &mut self.content
-            && tcp.stack.is_waiting()
-        {
-            out.weird(Weird { layer: Layer::Tls, flow: Some(self.shared.flow), reason: NO_LONGER_HELD });
-            tcp.stack.stop_waiting(out);
+        let flow = Some(self.shared.flow);
+        match &mut self.content {
+            Content::Tcp(tcp) if tcp.stack.is_waiting() => {
+                out.weird(Weird { layer: Layer::Tls, flow, reason: NO_LONGER_HELD });
+                tcp.stack.stop_waiting(out);
+            }
+            Content::Udp(udp) => {
+                if let Some(quic) = udp.quic_mut().filter(|quic| quic.is_waiting()) {
+                    out.weird(Weird { layer: Layer::Quic, flow, reason: NO_LONGER_HELD });
+                    quic.stop_waiting(&mut self.shared, self.last_ts, out);
+                }
+            }
+            Content::Tcp(_) | Content::Ready(_) => {}
         }
     }
 
     fn finish(&mut self, out: &mut Collected) {
-        if let Content::Tcp(tcp) = &mut self.content {
-            tcp.finish(&mut self.shared, &mut self.bytes, self.last_ts, out);
+        match &mut self.content {
+            Content::Tcp(tcp) => tcp.finish(&mut self.shared, &mut self.bytes, self.last_ts, out),
+            Content::Udp(udp) => {
+                if let Some(quic) = udp.quic_mut() {
+                    quic.finish(&mut self.shared, self.last_ts, out);
+                }
+            }
+            Content::Ready(_) => {}
         }
     }
 
     fn summary(&self) -> FlowSummary {
         let tls = match &self.content {
             Content::Tcp(tcp) => tcp.over.clone().unwrap_or_else(|| tcp.stack.tls()),
-            Content::Udp(_) => None,
+            Content::Udp(udp) => udp.quic().and_then(QuicLayer::tls),
             Content::Ready(tls) => tls.clone(),
         };
         // A session nothing was read of is closed as a whole, its handshake included.

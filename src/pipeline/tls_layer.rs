@@ -4,7 +4,7 @@
 use super::collected::Collected;
 use super::connection::{LateKeys, Probing, Shared, Stack};
 use crate::http::HeldChunk;
-use crate::model::{Direction, FlowId, Layer, OpaqueReason, StreamChunk, Timestamp, TlsInfo, Weird};
+use crate::model::{Direction, FlowId, Layer, NameProtocol, OpaqueReason, StreamChunk, Timestamp, TlsInfo, Weird};
 use crate::tls::{self, TlsSession};
 use std::sync::Arc;
 
@@ -157,7 +157,7 @@ impl TlsLayer {
     /// Names, weirds and what stayed closed.
     fn tell(&mut self, flow: FlowId, plain: &tls::Output, ts: Timestamp, out: &mut Collected) {
         for name in &plain.names {
-            out.sni(flow, ts, name);
+            out.sni(flow, ts, name, NameProtocol::Tls);
         }
         for weird in &plain.weirds {
             out.weird(Weird { flow: Some(flow), ..weird.clone() });

@@ -1,19 +1,21 @@
-//! Datagrams: DNS is read; QUIC is known for what it is and counts as closed; the rest is unknown.
+//! Datagrams: DNS and QUIC are read; the rest is unknown.
 
 use super::collected::Collected;
 use super::connection::Shared;
+use super::questions::DnsQuestions;
+use super::quic_layer::QuicLayer;
 use super::unknown;
-use crate::dns;
-use crate::model::{Direction, NameProtocol, OpaqueReason, Timestamp};
+use crate::model::{Direction, NameProtocol, Timestamp};
+use crate::{dns, quic};
 
-/// Most DNS questions of one flow remembered to tell an answer from news.
-const ASKED_MAX: usize = 256;
+/// The port of HTTP/3, where what may be QUIC is taken for it.
+const QUIC_PORT: u16 = 443;
 
 /// One UDP conversation.
 #[derive(Default)]
 pub(super) struct UdpFlow {
-    asked: Vec<(u16, String)>,
-    quic: bool,
+    questions: DnsQuestions,
+    quic: Option<Box<QuicLayer>>,
 }
 
 impl UdpFlow {
@@ -35,8 +37,12 @@ impl UdpFlow {
             && let Some(message) = dns::message(payload)
         {
             let told = if message.response { dns::announcement(payload).unwrap_or(message) } else { message };
-            self.names(shared, protocol, &told, ts, out);
+            self.questions.tell((told.id.into(), &told), protocol, shared.flow, ts, out);
             unknown::understood(shared, payload, direction, ts, out);
+            return;
+        }
+        if self.is_quic(payload, direction, ports) {
+            self.quic.get_or_insert_default().datagram(shared, payload, direction, ts, out);
             return;
         }
         if dns::is_local(payload, ports) {
@@ -46,44 +52,31 @@ impl UdpFlow {
         if (ports.contains(&53) || dns::probe(payload))
             && let Some(message) = dns::message(payload)
         {
-            self.names(shared, NameProtocol::Dns, &message, ts, out);
+            let message = (message.id.into(), &message);
+            self.questions.tell(message, NameProtocol::Dns, shared.flow, ts, out);
             return;
         }
-        self.quic |= direction == Direction::ToServer && is_quic(payload);
-        if self.quic {
-            out.opaque(payload.len(), OpaqueReason::Quic);
-        } else {
-            unknown::datagram(shared, payload, direction, ts, out);
+        unknown::datagram(shared, payload, direction, ts, out);
+    }
+
+    /// Whether a datagram is QUIC, as far as its bytes and those before it tell.
+    fn is_quic(&self, payload: &[u8], direction: Direction, ports: [u16; 2]) -> bool {
+        match (quic::probe(payload), &self.quic) {
+            _ if ports.contains(&53) => false,
+            (quic::Probe::Yes, _) | (quic::Probe::Maybe, Some(_)) => true,
+            (quic::Probe::Maybe, None) => ports.contains(&QUIC_PORT),
+            (quic::Probe::No, Some(quic)) => quic.knows(direction, payload),
+            (quic::Probe::No, None) => false,
         }
     }
 
-    /// Names are told when first asked for, and again with the addresses an answer gives.
-    fn names(
-        &mut self,
-        shared: &Shared,
-        protocol: NameProtocol,
-        message: &dns::DnsMessage,
-        ts: Timestamp,
-        out: &mut Collected,
-    ) {
-        for name in message.seen_names_over(protocol, ts, shared.flow) {
-            let key = (message.id, name.name.clone());
-            let known = self.asked.contains(&key);
-            if known && name.addresses.is_empty() {
-                continue;
-            }
-            if !known && self.asked.len() < ASKED_MAX {
-                self.asked.push(key);
-            }
-            out.names.push(name);
-        }
+    /// Its QUIC connections, if there are any.
+    pub(super) fn quic(&self) -> Option<&QuicLayer> {
+        self.quic.as_deref()
     }
-}
 
-/// A QUIC long header of version 1, 2 or a late draft (RFC 9000 §17.2, RFC 9369 §3.1).
-fn is_quic(payload: &[u8]) -> bool {
-    let [first, v0, v1, v2, v3, ..] = *payload else { return false };
-    let version = u32::from_be_bytes([v0, v1, v2, v3]);
-    first & 0xc0 == 0xc0
-        && (version == 1 || version == 0x6b33_43cf || version >> 8 == 0x00ff_0000 || version >> 24 == 0x51)
+    /// Its QUIC connections, if there are any.
+    pub(super) fn quic_mut(&mut self) -> Option<&mut QuicLayer> {
+        self.quic.as_deref_mut()
+    }
 }

@@ -4,21 +4,26 @@
 //! needs table entries which have not come yet waits for them, and so does what stands behind it on its stream.
 
 mod frames;
+mod multiplexed;
 pub mod qpack;
 mod section;
+mod simple;
 #[cfg(test)]
 mod tests;
 mod unidirectional;
 
+pub use multiplexed::Multiplexed;
 pub use section::{BLOCKED_BYTES_MAX, BLOCKED_SECTIONS_MAX};
+pub use simple::{Http09, REQUEST_LINE_MAX};
 
 use super::streams::{Role, Streams};
 use super::{Context, Output};
-use crate::model::{Direction, Protocol, StreamChunk, Timestamp};
-use frames::{Frames, Part, kind};
+use crate::model::{Direction, Protocol, StreamChunk, Timestamp, TlsInfo};
+use frames::{Frames, Part, kind, varint};
 use qpack::Decoder;
 use section::{Blocked, Section};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use unidirectional::Unidirectional;
 
 /// Most messages of one connection that are on their way.
@@ -91,48 +96,6 @@ impl Http3 {
         }
     }
 
-    /// Index for the next exchange of the flow.
-    #[must_use]
-    pub fn next_index(&self) -> u32 {
-        self.streams.next_index
-    }
-
-    /// Takes the next bytes of a direction of a stream.
-    pub fn chunk(&mut self, id: u64, chunk: StreamChunk<'_>, out: &mut Output) {
-        match id & 3 {
-            0 => self.message_chunk((id, self.role(chunk.direction)), chunk, out),
-            // Only extensions let a server open streams that go both ways (RFC 9114 §6.1).
-            1 => self.foreign(chunk.bytes.len(), out),
-            _ => self.unidirectional_chunk(id, chunk, out),
-        }
-        self.report(out);
-    }
-
-    /// A direction of a stream ended, after `gap` more bytes that were lost.
-    pub fn end(&mut self, id: u64, direction: Direction, gap: u64, ts: Timestamp, out: &mut Output) {
-        match id & 3 {
-            0 => self.message_end((id, self.role(direction)), gap, ts, out),
-            1 => {}
-            _ => self.unidirectional_end(id, gap, ts, out),
-        }
-        self.report(out);
-    }
-
-    /// The sender gave a direction of a stream up, or it is not followed any more.
-    pub fn reset(&mut self, id: u64, direction: Direction, ts: Timestamp, out: &mut Output) {
-        // What came before it on the stream counts; more than is told is missing.
-        self.end(id, direction, u64::MAX, ts, out);
-    }
-
-    /// The connection ended: gives out what is pending.
-    pub fn finish(&mut self, out: &mut Output) {
-        while let Some((&key, _)) = self.messages.first_key_value() {
-            self.give_up(key, out);
-        }
-        self.streams.finish(out);
-        self.report(out);
-    }
-
     fn role(&self, direction: Direction) -> Role {
         if direction == self.client { Role::Request } else { Role::Response }
     }
@@ -146,7 +109,7 @@ impl Http3 {
     /// Bytes that no parser of ours reads.
     fn foreign(&mut self, bytes: usize, out: &mut Output) {
         self.weirds.push(FOREIGN);
-        out.skipped_bytes += bytes as u64;
+        out.foreign_bytes += bytes as u64;
     }
 
     fn message_chunk(&mut self, key: Key, chunk: StreamChunk<'_>, out: &mut Output) {
@@ -290,6 +253,69 @@ impl Http3 {
             self.settle(key, &message, out);
         }
     }
+}
+
+impl Multiplexed for Http3 {
+    fn chunk(&mut self, id: u64, chunk: StreamChunk<'_>, out: &mut Output) {
+        match id & 3 {
+            0 => self.message_chunk((id, self.role(chunk.direction)), chunk, out),
+            // Only extensions let a server open streams that go both ways (RFC 9114 §6.1).
+            1 => self.foreign(chunk.bytes.len(), out),
+            _ => self.unidirectional_chunk(id, chunk, out),
+        }
+        self.report(out);
+    }
+
+    fn end(&mut self, id: u64, direction: Direction, gap: u64, ts: Timestamp, out: &mut Output) {
+        match id & 3 {
+            0 => self.message_end((id, self.role(direction)), gap, ts, out),
+            1 => {}
+            _ => self.unidirectional_end(id, gap, ts, out),
+        }
+        self.report(out);
+    }
+
+    fn reset(&mut self, id: u64, direction: Direction, ts: Timestamp, out: &mut Output) {
+        // What came before it on the stream counts; more than is told is missing.
+        self.end(id, direction, u64::MAX, ts, out);
+    }
+
+    fn finish(&mut self, out: &mut Output) {
+        while let Some((&key, _)) = self.messages.first_key_value() {
+            self.give_up(key, out);
+        }
+        self.streams.finish(out);
+        self.report(out);
+    }
+
+    fn next_index(&self) -> u32 {
+        self.streams.next_index
+    }
+
+    fn set_next_index(&mut self, index: u32) {
+        self.streams.next_index = index;
+    }
+
+    fn set_tls(&mut self, tls: &Arc<TlsInfo>) {
+        self.streams.set_tls(tls);
+    }
+}
+
+/// Whether a connection whose protocol nobody names is HTTP/3, by the first bytes of a stream: the client's control
+/// stream begins with its settings, a request with a section that names a method.
+#[must_use]
+pub fn probe(id: u64, bytes: &[u8]) -> bool {
+    if id & 3 != 0 {
+        let settings = |rest: &[u8]| varint(rest).is_none_or(|(number, _)| number == kind::SETTINGS);
+        return id & 2 != 0 && matches!(bytes, [0, rest @ ..] if settings(rest));
+    }
+    let mut frames = Frames::new();
+    let mut rest = bytes;
+    let Some(Part::Whole { kind: kind::HEADERS, payload }) = frames.next(&mut rest) else { return false };
+    let mut named = false;
+    let mut weirds = Vec::new();
+    Decoder::default().section(&payload, &mut weirds, &mut |field| named |= field.name == Some(b":method"));
+    named
 }
 
 impl Message {

@@ -1,6 +1,6 @@
 //! Conversations of HTTP/3 as their streams carry them.
 
-use super::{Http3, MESSAGES_MAX};
+use super::{Http3, MESSAGES_MAX, Multiplexed};
 use crate::http::{Context, Output};
 use crate::model::Direction::{self, ToClient, ToServer};
 use crate::model::{Body, Exchange, FlowId, Protocol, StreamChunk, Timestamp};
@@ -309,7 +309,7 @@ fn streams_of_extensions_are_counted() {
     ]);
     assert!(out.exchanges.is_empty());
     assert_eq!(reasons(&out), ["HTTP/3 stream of an extension that is not read"]);
-    assert_eq!(out.skipped_bytes, 13 + 14 + 4);
+    assert_eq!(out.foreign_bytes, 13 + 14 + 4);
 }
 
 #[test]

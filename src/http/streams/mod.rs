@@ -15,7 +15,7 @@ pub use fields::SECTION_MAX;
 
 use super::exchanges::OVERFULL;
 use super::{Context, Output};
-use crate::model::{Exchange, ExchangeId, Layer, Protocol, Timestamp, Weird};
+use crate::model::{Exchange, ExchangeId, Layer, Protocol, Timestamp, TlsInfo, Weird};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use stream::{State, Stream};
@@ -69,6 +69,11 @@ impl Streams {
             kept: 0,
             reported: Vec::new(),
         }
+    }
+
+    /// More is known of the session the streams travel in.
+    pub(super) fn set_tls(&mut self, tls: &Arc<TlsInfo>) {
+        self.context.tls = Some(Arc::clone(tls));
     }
 
     /// Reports a reason once.
