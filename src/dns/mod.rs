@@ -49,6 +49,12 @@ pub struct DnsStream {
 }
 
 impl DnsStream {
+    /// Bytes kept of an unfinished message.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.buf.len()
+    }
+
     /// Takes bytes in order, with `gap` bytes lost before them; gives the messages they end. After a gap, or bytes that
     /// are no DNS, nothing more is read of the stream.
     pub fn feed(&mut self, gap: u64, bytes: &[u8]) -> Vec<DnsMessage> {

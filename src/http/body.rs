@@ -19,6 +19,11 @@ pub(super) struct BodySink {
 }
 
 impl BodySink {
+    /// Bytes kept.
+    pub(super) const fn held(&self) -> usize {
+        self.data.len()
+    }
+
     /// A sink that keeps the first `keep` bytes and expects so many.
     pub(super) fn new(length_hint: usize, keep: usize) -> Self {
         Self { reserve: length_hint.min(RESERVE_MAX).min(keep), keep, ..Self::default() }
@@ -94,6 +99,11 @@ impl BodyReader {
     /// Whether no byte of it has come yet, nor was lost.
     pub(super) fn is_untouched(&self) -> bool {
         self.sink.bytes == 0 && !self.gapped
+    }
+
+    /// Bytes kept of it.
+    pub(super) const fn held(&self) -> usize {
+        self.sink.held()
     }
 
     /// Whether only the end of the connection ends it.

@@ -145,6 +145,11 @@ impl Exchanges {
         self.emit_finished(out);
     }
 
+    /// Bytes of bodies kept in exchanges that are not finished.
+    pub(super) const fn held(&self) -> usize {
+        self.kept_bytes
+    }
+
     /// Whether the request is whole, or was not captured.
     pub(super) fn is_asked(&mut self, id: EntryId) -> bool {
         self.find(id).is_none_or(|entry| entry.request.is_settled())

@@ -169,6 +169,16 @@ impl Http1 {
         self.done = true;
     }
 
+    /// Bytes kept of what is unfinished.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        let of_side = |side: &Side| {
+            let body = if let State::Body(message) = &side.state { message.body.held() } else { 0 };
+            side.buf.len() + body
+        };
+        self.sides.iter().map(of_side).sum::<usize>() + self.exchanges.held() + self.held_bytes
+    }
+
     /// Whether requests come from the flow's `ToClient` direction (the capture began in its middle).
     #[must_use]
     pub fn is_swapped(&self) -> bool {

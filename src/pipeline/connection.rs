@@ -235,6 +235,19 @@ impl Stack {
         }
     }
 
+    /// Bytes held for what is still to come.
+    pub(super) fn held(&self) -> usize {
+        match self {
+            Self::Probing(probing) => probing.held.iter().map(|held| held.bytes.len()).sum(),
+            Self::Tls(layer) => layer.held(),
+            Self::Http1(layer) => layer.http.held(),
+            Self::WebSocket(messages) => messages.held(),
+            Self::Dns(streams) => streams.iter().map(DnsStream::held).sum(),
+            Self::Socks(layer) => layer.handshake.held(),
+            Self::Unknown(unknown) => unknown.held(),
+        }
+    }
+
     /// New keys are known: sessions that stayed closed are tried again.
     pub(super) fn retry(&mut self, shared: &mut Shared, out: &mut Collected) {
         if let Self::Tls(layer) = self {

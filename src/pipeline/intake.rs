@@ -34,6 +34,8 @@ pub(super) enum ItemKind<'a> {
     End,
     /// Keys that come from now on are too late for the flow.
     StopWaiting,
+    /// The flow has to give up what it holds.
+    Cut,
 }
 
 /// A packet of a flow.
@@ -147,6 +149,11 @@ impl Intake {
         self.last_ts = self.last_ts.max(ts);
         self.order += 1;
         items(Item { order: self.order, flow, lane: flow.0, ts, kind: ItemKind::Ready(Box::new(item)) });
+    }
+
+    /// Tells a flow to give up what it holds.
+    pub(super) fn cut<'a>(&mut self, flow: FlowId, items: &mut dyn FnMut(Item<'a>)) {
+        self.item(flow, self.last_ts, ItemKind::Cut, items);
     }
 
     /// Places in the order for something that concerns every flow: each flow's is this plus its id.

@@ -4,6 +4,7 @@
 //! batches with the flows spread over worker threads. Both give the same events, byte for byte. [`Ledger`] adds the
 //! events up. No file, socket or clock is touched here.
 
+mod budget;
 mod collected;
 mod connection;
 mod event;
@@ -22,6 +23,7 @@ mod udp;
 mod unknown;
 
 pub use crate::decode::undo_encodings;
+pub use budget::HELD_MAX;
 pub use connection::LateKeys;
 pub use event::{Event, FlowSummary};
 pub use intake::WAITING_FLOWS_MAX;
@@ -36,6 +38,7 @@ pub use unknown::PIECE_MAX;
 use crate::detect::Detector;
 use crate::model::{Frame, KeySource, ReadyExchange};
 use crate::tls::KeyLog;
+use budget::Budget;
 use intake::Intake;
 use observe::Observer;
 use shard::Shard;
@@ -77,6 +80,7 @@ impl Settings {
 /// The engine on the caller's own thread.
 pub struct Pipeline {
     intake: Intake,
+    budget: Budget,
     shard: Shard,
     keys: KeyLog,
     keys_changed: bool,
@@ -91,6 +95,7 @@ impl Pipeline {
         let keys = KeyLog::clone(&settings.keys);
         Self {
             intake: Intake::new(settings.late_keys),
+            budget: Budget::default(),
             shard: settings.shard(),
             keys,
             keys_changed: false,
@@ -102,7 +107,13 @@ impl Pipeline {
     /// Takes the next frame of the capture.
     pub fn handle_frame(&mut self, frame: &Frame<'_>) {
         self.use_keys();
-        let Self { intake, shard, events, ready, .. } = self;
+        let Self { intake, budget, shard, events, ready, .. } = self;
+        if let Some(look) = budget.due(frame.data.len()) {
+            budget.add(look, shard.account());
+            for flow in budget.over(look) {
+                intake.cut(flow, &mut |item| shard.item(item, events));
+            }
+        }
         let mut weirds = Vec::new();
         intake.frame(frame, &mut |item| shard.item(item, events), &mut |order, weird| {
             weirds.push((order, Event::Weird(weird)))

@@ -1,6 +1,7 @@
 //! The pipeline over worker threads: one thread reads and decides what belongs to which flow, each worker follows its
 //! share of the flows, and the events come back in the order of the items that caused them.
 
+use super::budget::{Account, Budget};
 use super::event::Event;
 use super::intake::{Intake, Item, ItemKind, PacketItem};
 use super::shard::{Ordered, Shard, shard_of};
@@ -98,8 +99,26 @@ struct Posted {
 }
 
 enum Work {
-    Items { segment: Option<Segment>, items: Vec<Posted> },
+    Items {
+        segment: Option<Segment>,
+        items: Vec<Posted>,
+    },
     Keys(u64, Arc<KeyLog>),
+    /// Count what is held.
+    Look,
+}
+
+/// What a worker gives back for each piece of work.
+struct Done {
+    events: Vec<Ordered>,
+    account: Option<Account>,
+}
+
+/// Work that is on its way through the workers.
+enum Pending {
+    /// Events of the intake itself.
+    Batch(Vec<Ordered>),
+    Look(u64),
 }
 
 fn run_threads(settings: &Settings, threads: usize, feed: &mut dyn Feed) {
@@ -107,20 +126,20 @@ fn run_threads(settings: &Settings, threads: usize, feed: &mut dyn Feed) {
         let mut workers = Vec::with_capacity(threads);
         for _ in 0..threads {
             let (to, work) = channel::<Work>();
-            let (done, from) = channel::<Vec<Ordered>>();
+            let (done, from) = channel::<Done>();
             let shard = settings.shard();
             scope.spawn(move || worker(shard, &work, &done));
             workers.push((to, from));
         }
-        let mut driver = Driver { workers, intake: Intake::new(settings.late_keys), in_flight: VecDeque::new() };
+        let intake = Intake::new(settings.late_keys);
+        let mut driver = Driver { workers, intake, budget: Budget::default(), in_flight: VecDeque::new() };
         let mut keys = KeyLog::clone(&settings.keys);
         let mut keys_changed = false;
         while let Some(item) = feed.next() {
             match item {
                 CaptureItem::Frames(batch) => {
                     driver.use_keys(&keys, &mut keys_changed);
-                    driver.send(&batch);
-                    if !driver.collect(IN_FLIGHT, feed) {
+                    if !driver.send(&batch, feed) || !driver.collect(IN_FLIGHT, feed) {
                         break;
                     }
                 }
@@ -156,20 +175,34 @@ fn run_threads(settings: &Settings, threads: usize, feed: &mut dyn Feed) {
 }
 
 struct Driver {
-    workers: Vec<(Sender<Work>, Receiver<Vec<Ordered>>)>,
+    workers: Vec<(Sender<Work>, Receiver<Done>)>,
     intake: Intake,
-    /// Events of the intake itself, for each batch that is being worked on.
-    in_flight: VecDeque<Vec<Ordered>>,
+    budget: Budget,
+    in_flight: VecDeque<Pending>,
 }
 
 impl Driver {
-    fn send(&mut self, batch: &FrameBatch) {
+    /// Sends a batch to the workers; false where the caller wants no more.
+    fn send(&mut self, batch: &FrameBatch, feed: &mut dyn Feed) -> bool {
         let count = self.workers.len();
-        let mut posts: Vec<Vec<Posted>> =
-            (0..count).map(|_| Vec::with_capacity(batch.frames.len() / count + 16)).collect();
-        let mut own = Vec::new();
+        let room = batch.frames.len() / count + 16;
+        let empty = || -> Vec<Vec<Posted>> { (0..count).map(|_| Vec::with_capacity(room)).collect() };
+        let (mut posts, mut own) = (empty(), Vec::new());
         let base = (*batch.segment).as_ref().as_ptr() as usize;
         for frame in batch.iter() {
+            if let Some(look) = self.budget.due(frame.data.len()) {
+                let sent = std::mem::replace(&mut posts, empty());
+                self.post(Some(&batch.segment), sent, std::mem::take(&mut own));
+                self.tell(Pending::Look(look), || Work::Look);
+                while !self.budget.is_ready(look) {
+                    if !self.collect(self.in_flight.len() - 1, feed) {
+                        return false;
+                    }
+                }
+                for flow in self.budget.over(look) {
+                    self.intake.cut(flow, &mut |item| posts[shard_of(item.lane, count)].push(post(item, base)));
+                }
+            }
             self.intake.frame(
                 &frame,
                 &mut |item| posts[shard_of(item.lane, count)].push(post(item, base)),
@@ -177,6 +210,7 @@ impl Driver {
             );
         }
         self.post(Some(&batch.segment), posts, own);
+        true
     }
 
     fn send_exchanges(&mut self, batch: Vec<ReadyExchange>) {
@@ -200,7 +234,15 @@ impl Driver {
             let work = Work::Items { segment: segment.cloned(), items };
             assert!(to.send(work).is_ok(), "a worker ended before its input: it has panicked");
         }
-        self.in_flight.push_back(own);
+        self.in_flight.push_back(Pending::Batch(own));
+    }
+
+    /// Gives all workers the same work.
+    fn tell(&mut self, pending: Pending, work: impl Fn() -> Work) {
+        for (to, _) in &self.workers {
+            assert!(to.send(work()).is_ok(), "a worker ended before its input: it has panicked");
+        }
+        self.in_flight.push_back(pending);
     }
 
     /// Hands new keys to the sessions: several key logs in a row count as one.
@@ -210,22 +252,26 @@ impl Driver {
         }
         let keys = Arc::new(keys.clone());
         let order = self.intake.next_orders();
-        for (to, _) in &self.workers {
-            let work = Work::Keys(order, Arc::clone(&keys));
-            assert!(to.send(work).is_ok(), "a worker ended before its input: it has panicked");
-        }
-        self.in_flight.push_back(Vec::new());
+        self.tell(Pending::Batch(Vec::new()), || Work::Keys(order, Arc::clone(&keys)));
     }
 
     /// Hands events over until at most `most` batches are in flight; false where the caller wants no more.
     fn collect(&mut self, most: usize, feed: &mut dyn Feed) -> bool {
         while self.in_flight.len() > most {
-            let Some(mut events) = self.in_flight.pop_front() else { break };
+            let Some(pending) = self.in_flight.pop_front() else { break };
+            let (mut events, look) = match pending {
+                Pending::Batch(own) => (own, None),
+                Pending::Look(look) => (Vec::new(), Some(look)),
+            };
             for (_, from) in &self.workers {
-                match from.recv() {
-                    Ok(mut part) => events.append(&mut part),
-                    Err(_) => panic!("a worker ended before its output: it has panicked"),
+                let Ok(done) = from.recv() else { panic!("a worker ended before its output: it has panicked") };
+                events.extend(done.events);
+                if let (Some(look), Some(account)) = (look, done.account) {
+                    self.budget.add(look, account);
                 }
+            }
+            if look.is_some() {
+                continue;
             }
             // Stable: events of one item keep their order.
             events.sort_by_key(|&(order, _)| order);
@@ -240,10 +286,11 @@ impl Driver {
     }
 }
 
-fn worker(mut shard: Shard, work: &Receiver<Work>, done: &Sender<Vec<Ordered>>) {
+fn worker(mut shard: Shard, work: &Receiver<Work>, done: &Sender<Done>) {
     while let Ok(work) = work.recv() {
-        let mut events = Vec::new();
+        let (mut events, mut account) = (Vec::new(), None);
         match work {
+            Work::Look => account = Some(shard.account()),
             Work::Keys(order, keys) => shard.set_keys(order, &keys, &mut events),
             Work::Items { segment, items } => {
                 let bytes = segment.as_ref().map(|segment| (**segment).as_ref()).unwrap_or_default();
@@ -252,7 +299,7 @@ fn worker(mut shard: Shard, work: &Receiver<Work>, done: &Sender<Vec<Ordered>>) 
                 }
             }
         }
-        if done.send(events).is_err() {
+        if done.send(Done { events, account }).is_err() {
             return;
         }
     }
@@ -263,6 +310,7 @@ fn post(item: Item<'_>, base: usize) -> Posted {
     let (kind, place) = match kind {
         ItemKind::End => (ItemKind::End, None),
         ItemKind::StopWaiting => (ItemKind::StopWaiting, None),
+        ItemKind::Cut => (ItemKind::Cut, None),
         ItemKind::Ready(ready) => (ItemKind::Ready(ready), None),
         ItemKind::Packet(PacketItem { direction, opened, app, tcp, payload, missing }) => {
             let (payload, place) = match payload {
@@ -283,6 +331,7 @@ impl Posted {
         let kind = match kind {
             ItemKind::End => ItemKind::End,
             ItemKind::StopWaiting => ItemKind::StopWaiting,
+            ItemKind::Cut => ItemKind::Cut,
             ItemKind::Ready(ready) => ItemKind::Ready(ready),
             ItemKind::Packet(packet) => {
                 let payload = match place {

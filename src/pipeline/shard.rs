@@ -2,6 +2,7 @@
 //! share nothing but the read-only settings, so their number changes nothing in what comes out.
 
 use super::Exchanges;
+use super::budget::{self, Account};
 use super::collected::{Collected, host_of};
 use super::connection::{LateKeys, Shared, Stack};
 use super::event::{Event, FlowSummary};
@@ -103,6 +104,15 @@ impl Shard {
         }
     }
 
+    /// What the flows hold for what is still to come.
+    pub(super) fn account(&self) -> Account {
+        let mut account = Account::default();
+        for (&id, flow) in &self.flows {
+            account.add(id, flow.held());
+        }
+        account
+    }
+
     /// Takes an item; appends the events it leads to.
     pub(super) fn item(&mut self, item: Item<'_>, events: &mut Vec<Ordered>) {
         let Self { flows, keys, late_keys, output } = self;
@@ -118,6 +128,12 @@ impl Shard {
             ItemKind::StopWaiting => {
                 if let Some(flow) = flows.get_mut(&item.flow) {
                     flow.stop_waiting(&mut output.collected);
+                    output.emit(order, flow, events);
+                }
+            }
+            ItemKind::Cut => {
+                if let Some(flow) = flows.get_mut(&item.flow) {
+                    flow.cut(&mut output.collected);
                     output.emit(order, flow, events);
                 }
             }
@@ -287,6 +303,30 @@ impl FlowState {
                 }
             }
             Content::Tcp(_) | Content::Ready(_) => {}
+        }
+    }
+
+    /// Bytes held.
+    fn held(&self) -> usize {
+        match &self.content {
+            Content::Tcp(tcp) => tcp.streams.iter().map(TcpStream::pending).sum::<usize>() + tcp.stack.held(),
+            Content::Udp(udp) => udp.held(),
+            Content::Ready(_) => 0,
+        }
+    }
+
+    /// Gives up what is held: what was read of it so far leaves, and what comes is read as if the capture began here.
+    fn cut(&mut self, out: &mut Collected) {
+        out.weird(Weird { layer: Layer::Flow, flow: Some(self.shared.flow), reason: budget::CUT });
+        match &mut self.content {
+            Content::Tcp(tcp) => {
+                tcp.flush(&mut self.shared, &mut self.bytes, out);
+                tcp.stack.finish(&mut self.shared, self.last_ts, out);
+                tcp.stack = Stack::new();
+                self.shared.from_start = false;
+            }
+            Content::Udp(udp) => udp.cut(&mut self.shared, self.last_ts, out),
+            Content::Ready(_) => {}
         }
     }
 

@@ -123,6 +123,12 @@ impl TlsLayer {
         }
     }
 
+    /// Bytes held.
+    pub(super) fn held(&self) -> usize {
+        let waiting = self.held.as_ref().map_or(0, |held| held.bytes);
+        self.session.held() + waiting + self.inner.held()
+    }
+
     pub(super) fn is_waiting(&self) -> bool {
         self.held.is_some() || self.inner.is_waiting()
     }

@@ -19,6 +19,16 @@ pub(super) struct UdpFlow {
 }
 
 impl UdpFlow {
+    /// Bytes held for what is still to come.
+    pub(super) fn held(&self) -> usize {
+        self.asked.iter().map(|(_, name)| name.len()).sum()
+    }
+
+    /// Gives up what is held.
+    pub(super) fn cut(&mut self, _shared: &mut Shared, _ts: Timestamp, _out: &mut Collected) {
+        self.asked = Vec::new();
+    }
+
     pub(super) fn datagram(
         &mut self,
         shared: &mut Shared,

@@ -77,6 +77,11 @@ impl Unknown {
         self.end_piece(shared, Direction::ToClient, out);
     }
 
+    /// Bytes held.
+    pub(super) fn held(&self) -> usize {
+        self.sides.iter().map(|side| side.bytes.len()).sum()
+    }
+
     fn end_piece(&mut self, shared: &mut Shared, direction: Direction, out: &mut Collected) {
         let Side { bytes, repeated, ts } = std::mem::take(&mut self.sides[direction.index()]);
         if bytes.len() > repeated {

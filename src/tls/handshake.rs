@@ -90,6 +90,11 @@ impl Handshake {
         self.step_partial(payload)
     }
 
+    /// Bytes kept of an unfinished message.
+    pub(super) const fn held(&self) -> usize {
+        self.partial.len()
+    }
+
     /// Goes on with a message whose first part came before.
     fn step_partial<'s, 'p: 's>(&'s mut self, payload: &mut &'p [u8]) -> Step<'s> {
         self.fill(HEADER_LEN, payload);

@@ -196,6 +196,11 @@ impl Deframer {
     }
 
     /// Drops what is kept, and the room of it: many flows lie idle between records.
+    /// Bytes kept of an unfinished record.
+    pub(super) const fn held(&self) -> usize {
+        self.kept.len()
+    }
+
     fn forget(&mut self) {
         self.head = 0;
         if self.kept.capacity() > KEPT_IDLE_MAX {

@@ -11,6 +11,8 @@ use flate2::{Decompress, FlushDecompress, Status};
 pub const INFLATED_MAX: u64 = 64 << 20;
 /// What a sender takes off the end of each message (RFC 7692 §7.2.1).
 const TAIL: &[u8] = &[0, 0, 0xff, 0xff];
+/// Bytes a decompressor keeps: 32 KiB of window (RFC 1951 §2) and about as much state.
+const WINDOW: usize = 48 << 10;
 /// Bytes inflated at a time.
 const PIECE: usize = 16 << 10;
 
@@ -65,6 +67,11 @@ pub(super) struct Inflater {
 }
 
 impl Inflater {
+    /// Bytes of its window.
+    pub(super) fn held(&self) -> usize {
+        if self.state.is_some() { WINDOW } else { 0 }
+    }
+
     /// Inflates a piece of a message into `sink`. After a failure the rest of the message is unreadable, and the window
     /// is empty.
     pub(super) fn feed(&mut self, input: &[u8], sink: &mut impl FnMut(&[u8])) -> Result<(), Failure> {

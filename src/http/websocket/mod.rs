@@ -96,6 +96,12 @@ impl WebSocket {
         self.close(Direction::ToClient, ts, next_index, out);
     }
 
+    /// Bytes kept of what is unfinished, with the windows of the decompressors.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.sides.iter().map(Side::held).sum()
+    }
+
     fn with_side(
         &mut self,
         direction: Direction,

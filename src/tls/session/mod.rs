@@ -133,6 +133,12 @@ impl TlsSession {
         Arc::clone(&self.info)
     }
 
+    /// Bytes kept of unfinished records and messages.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.sides.iter().map(|side| side.deframer.held() + side.handshake.held()).sum()
+    }
+
     /// The random value of the ClientHello, by which key logs name the session; none before it was seen.
     #[must_use]
     pub fn client_random(&self) -> Option<[u8; 32]> {
