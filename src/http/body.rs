@@ -19,11 +19,6 @@ pub(super) struct BodySink {
 }
 
 impl BodySink {
-    /// Bytes kept.
-    pub(super) const fn held(&self) -> usize {
-        self.data.len()
-    }
-
     /// A sink that keeps the first `keep` bytes and expects so many.
     pub(super) fn new(length_hint: usize, keep: usize) -> Self {
         Self { reserve: length_hint.min(RESERVE_MAX).min(keep), keep, ..Self::default() }
@@ -102,8 +97,8 @@ impl BodyReader {
     }
 
     /// Bytes kept of it.
-    pub(super) const fn held(&self) -> usize {
-        self.sink.held()
+    pub(super) fn held(&self) -> usize {
+        self.sink.kept()
     }
 
     /// Whether only the end of the connection ends it.

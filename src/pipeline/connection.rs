@@ -241,6 +241,7 @@ impl Stack {
             Self::Probing(probing) => probing.held.iter().map(|held| held.bytes.len()).sum(),
             Self::Tls(layer) => layer.held(),
             Self::Http1(layer) => layer.http.held(),
+            Self::Http2(http) => http.held(),
             Self::WebSocket(messages) => messages.held(),
             Self::Dns(streams) => streams.iter().map(DnsStream::held).sum(),
             Self::Socks(layer) => layer.handshake.held(),

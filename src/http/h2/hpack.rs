@@ -139,6 +139,11 @@ impl Default for Decoder {
 }
 
 impl Decoder {
+    /// Bytes of the dynamic table, by its own count (RFC 7541 §4.1).
+    pub(super) const fn held(&self) -> usize {
+        self.size
+    }
+
     /// Blocks before this point were not captured.
     pub(super) fn forget(&mut self) {
         self.entries.clear();

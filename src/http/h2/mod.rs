@@ -87,6 +87,12 @@ impl Http2 {
         self.streams.swapped
     }
 
+    /// Bytes kept of what is unfinished, with the tables of HPACK.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        self.streams.held() + self.sides.iter().map(Side::held).sum::<usize>()
+    }
+
     /// Index for the next exchange of the flow.
     #[must_use]
     pub fn next_index(&self) -> u32 {

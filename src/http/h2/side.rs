@@ -76,6 +76,12 @@ enum Extent {
 }
 
 impl Side {
+    /// Bytes kept of an unfinished frame or block, with the table of HPACK.
+    pub(super) fn held(&self) -> usize {
+        let block = self.block.as_ref().map_or(0, |block| block.bytes.len());
+        self.buf.len() + block + self.hpack.held()
+    }
+
     /// The other side allows header tables of this size.
     pub(super) fn allow_table(&mut self, size: u32) {
         self.hpack.allow(size);

@@ -76,6 +76,11 @@ impl Streams {
         self.context.tls = Some(Arc::clone(tls));
     }
 
+    /// Bytes kept of streams that are not finished, and what the streams themselves take.
+    pub(super) fn held(&self) -> usize {
+        self.kept + self.open.len() * size_of::<Stream>()
+    }
+
     /// Reports a reason once.
     pub(super) fn weird(&mut self, reason: &'static str, out: &mut Output) {
         if !self.reported.contains(&reason) {

@@ -98,7 +98,7 @@ impl Side {
     /// Bytes kept of an unfinished message, with the window of the decompressor.
     pub(super) fn held(&self) -> usize {
         let search = if let Phase::Lost(search) = &self.phase { search.buf.len() } else { 0 };
-        let draft = self.draft.as_ref().map_or(0, |draft| draft.sink.held());
+        let draft = self.draft.as_ref().map_or(0, |draft| draft.sink.kept());
         search + draft + self.control.len() + self.scratch.capacity() + self.inflater.held()
     }
 
