@@ -64,6 +64,11 @@ impl QuicLayer {
         }
     }
 
+    /// Bytes held for what is still to come.
+    pub(super) fn held(&self) -> usize {
+        self.connections.iter().map(QuicConnection::held).sum()
+    }
+
     /// Whether a datagram is addressed to one of the connections.
     pub(super) fn knows(&self, direction: Direction, payload: &[u8]) -> bool {
         self.connections.iter().any(|known| known.connection.claims(direction, payload) == Claim::Certain)
@@ -163,6 +168,16 @@ impl QuicConnection {
             unknown.flush(shared, out);
         }
         out.quic = output;
+    }
+
+    fn held(&self) -> usize {
+        let inner = match &self.inner {
+            Inner::Undecided => 0,
+            Inner::Http(http) => http.held(),
+            Inner::Dns(dns) => dns.streams.values().map(DnsStream::held).sum(),
+            Inner::Unknown(streams) => streams.values().map(Unknown::held).sum(),
+        };
+        self.connection.held() + inner
     }
 
     fn finish(&mut self, shared: &mut Shared, ts: Timestamp, out: &mut Collected) {

@@ -21,12 +21,14 @@ pub(super) struct UdpFlow {
 impl UdpFlow {
     /// Bytes held for what is still to come.
     pub(super) fn held(&self) -> usize {
-        self.asked.iter().map(|(_, name)| name.len()).sum()
+        self.quic.as_ref().map_or(0, |quic| quic.held())
     }
 
     /// Gives up what is held.
-    pub(super) fn cut(&mut self, _shared: &mut Shared, _ts: Timestamp, _out: &mut Collected) {
-        self.asked = Vec::new();
+    pub(super) fn cut(&mut self, shared: &mut Shared, ts: Timestamp, out: &mut Collected) {
+        if let Some(mut quic) = self.quic.take() {
+            quic.finish(shared, ts, out);
+        }
     }
 
     pub(super) fn datagram(

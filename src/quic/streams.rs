@@ -53,6 +53,11 @@ pub(super) struct Streams {
 }
 
 impl Streams {
+    /// Bytes that wait for others before them.
+    pub(super) const fn pending(&self) -> usize {
+        self.pending
+    }
+
     /// Takes a STREAM frame; `round` is that of its packet number space. Gives what is weird about it.
     pub(super) fn piece(&mut self, piece: &Piece<'_>, round: u32, out: &mut Output) -> Option<&'static str> {
         let mut weird = self.make_room((piece.id, piece.direction), piece.ts, out)?;

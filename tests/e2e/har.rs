@@ -80,7 +80,10 @@ fn identifiers_are_found_whatever_way_the_body_was_written() {
         ["oaid log.lvtu.example cookie uid []", "android_id log.lvtu.example body android_id [form]"]
     );
     assert_eq!(found("httptoolkit"), ["imei bin.lvtu.example body imei [gzip json]"]);
-    assert_eq!(found("mitmproxy"), ["imei up.lvtu.example body imei [gzip json]", "imei push.lvtu.example body  [protobuf]"]);
+    assert_eq!(
+        found("mitmproxy"),
+        ["imei up.lvtu.example body imei [gzip json]", "imei push.lvtu.example body  [protobuf]"]
+    );
     assert_eq!(found("pcapdroid"), ["imei p.lvtu.example body  []"]);
     assert_eq!(found("proxyman"), ["android_id img.lvtu.example body android_id [multipart]"]);
 }

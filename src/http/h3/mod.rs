@@ -288,6 +288,10 @@ impl Multiplexed for Http3 {
         self.report(out);
     }
 
+    fn held(&self) -> usize {
+        self.streams.held() + self.messages.len() * size_of::<Message>() + self.blocked.bytes
+    }
+
     fn next_index(&self) -> u32 {
         self.streams.next_index
     }

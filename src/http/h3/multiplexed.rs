@@ -14,6 +14,8 @@ pub trait Multiplexed: Send {
     fn reset(&mut self, id: u64, direction: Direction, ts: Timestamp, out: &mut Output);
     /// The connection ended: gives out what is pending.
     fn finish(&mut self, out: &mut Output);
+    /// Bytes kept of what is unfinished.
+    fn held(&self) -> usize;
     /// Index for the next exchange of the flow.
     fn next_index(&self) -> u32;
     /// Other parsers of the flow have given out indices up to this one.

@@ -178,6 +178,10 @@ impl Multiplexed for Http09 {
         self.streams.finish(out);
     }
 
+    fn held(&self) -> usize {
+        self.streams.held()
+    }
+
     fn next_index(&self) -> u32 {
         self.streams.next_index
     }

@@ -143,6 +143,12 @@ pub struct Connection {
 }
 
 impl Connection {
+    /// Bytes kept of streams and packets that wait for others, or for keys.
+    #[must_use]
+    pub fn held(&self) -> usize {
+        size_of::<Self>() + self.streams.pending() + self.held.bytes
+    }
+
     /// A connection of which nothing was seen yet, to be opened with `keys`.
     #[must_use]
     pub fn new(keys: Arc<KeyLog>, late_keys: LateKeys) -> Self {

@@ -32,7 +32,7 @@ const RETRIES_MAX: u32 = 4;
 #[derive(Default)]
 pub(super) struct Held {
     packets: VecDeque<HeldPacket>,
-    bytes: usize,
+    pub(super) bytes: usize,
 }
 
 struct HeldPacket {
