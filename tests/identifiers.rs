@@ -162,6 +162,14 @@ fn percent(text: &str) -> String {
     percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
 }
 
+/// A gRPC message with the text in its second field.
+fn grpc(text: &str) -> Vec<u8> {
+    let length = [text.len() as u8 | 0x80, (text.len() >> 7) as u8];
+    let message = [&[0x08, 0x07, 0x12], &length[..], text.as_bytes()].concat();
+    let prefix = [0, 0, 0, (message.len() >> 8) as u8, message.len() as u8];
+    [&prefix[..], &message].concat()
+}
+
 const CONTAINERS: &[Container] = &[
     ("json", |text| body(json(text))),
     ("json>json", |text| body(json(&json(text)))),
@@ -173,6 +181,8 @@ const CONTAINERS: &[Container] = &[
     ("multipart>json", |text| {
         body(format!("--x\r\nContent-Disposition: form-data; name=\"m\"\r\n\r\n{}\r\n--x--\r\n", json(text)))
     }),
+    ("grpc>protobuf", |text| exchange("/s.S/M", &[], "application/grpc", &[], grpc(text))),
+    ("grpc>protobuf>json", |text| exchange("/s.S/M", &[], "application/grpc+proto", &[], grpc(&json(text)))),
     ("ndjson", |text| body(format!("{}\n{}\n", json("x"), json(text)))),
     ("percent>json", |text| exchange(&format!("/c?d={}", percent(&json(text))), &[], "", &[], Vec::new())),
     ("url>percent>json", |text| {

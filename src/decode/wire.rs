@@ -85,7 +85,8 @@ fn field(bytes: &[u8], at: &mut usize) -> Option<WireField> {
     Some(WireField { number: u32::try_from(number).ok()?, value, within: start..*at })
 }
 
-/// A number in groups of seven bits in the fewest bytes; none if it doesn't fit 64 bits.
+/// A number in groups of seven bits, of which the last may be needless: some writers leave room for a length. None if it
+/// doesn't fit 64 bits.
 pub(super) fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
     let mut value = 0u64;
     for (index, &byte) in bytes.get(*at..)?.iter().take(10).enumerate() {
@@ -96,8 +97,7 @@ pub(super) fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
         value |= bits << (7 * index);
         if byte < 0x80 {
             *at += index + 1;
-            // Writers use no needless bytes.
-            return (byte != 0 || index == 0).then_some(value);
+            return Some(value);
         }
     }
     None
@@ -170,7 +170,7 @@ mod tests {
         for (bytes, expected) in [
             (&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x01][..], Some(u64::MAX)),
             (&[0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x02], None),
-            (&[0x80, 0x00], None),
+            (&[0x80, 0x80, 0x00], Some(0)),
             (&[0x00], Some(0)),
             (&[0x80], None),
             (&[], None),

@@ -1,6 +1,8 @@
 //! WebSocket: the messages of the given captures against what another reader made of them, and a message of an app from
 //! the wire to what is found in it.
 
+#![expect(clippy::print_stderr, reason = "a test that can't run says so")]
+
 use crate::run::{Folder, address, divulge, ndjson, status, stderr};
 use crate::support::file::{Resolution, pcap};
 use crate::support::link::Link;
@@ -181,4 +183,23 @@ fn what_an_app_sends_over_a_websocket_is_found_and_named() {
     }
     assert_eq!((&up["request"]["body"]["bytes"], &up["response"]), (&json!(text.len()), &Value::Null));
     assert_eq!((&down["request"], &down["response"]["body"]["bytes"]), (&Value::Null, &json!(2)));
+}
+
+#[test]
+fn what_a_grpc_call_of_a_given_capture_asks_for_is_found() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/captures-real");
+    let capture = format!("{folder}/ws-grpc_person_search_json_with_image.pcapng");
+    if !Path::new(&capture).exists() {
+        eprintln!("skipped: ../shared not found");
+        return;
+    }
+    let files = Folder::new();
+    let profile = files.file("device.toml", b"name = [\"Jason\", \"Lily\"]\n");
+    let args = ["replay", &capture, "--profile", &profile, "--emit", "observations", "--format", "ndjson"];
+    let output = divulge(&[&args[..], &["--show-values"]].concat());
+    assert_eq!(status(&output), 0, "{}", stderr(&output));
+    let seen = ndjson(&output);
+    let facts: Vec<_> = seen.iter().map(|one| json!([one["value"], one["where"]["pointer"], one["chain"]])).collect();
+    let chain = json!(["grpc", "json"]);
+    assert_eq!(facts, [json!(["Jason", "$.name[0]", chain]), json!(["Lily", "$.name[1]", chain])]);
 }
