@@ -19,8 +19,8 @@ mod version;
 
 pub use assembler::PIECES_MAX;
 pub use connection::{
-    CRYPTO_PENDING_MAX, Claim, Connection, GENERATIONS_MAX, HELD_BYTES_MAX, HELD_PACKETS_MAX, LateKeys,
-    ORPHAN_BYTES_MAX, ORPHAN_SESSIONS_MAX, TRIAL_BYTES_MAX,
+    CRYPTO_PENDING_MAX, Claim, Connection, GENERATIONS_MAX, HELD_BYTES_MAX, HELD_PACKETS_MAX, INNER_SESSIONS_MAX,
+    LateKeys, ORPHAN_BYTES_MAX, ORPHAN_SESSIONS_MAX, TRIAL_BYTES_MAX,
 };
 pub use output::{Close, Output, StreamEvent, StreamEventKind};
 pub use packet::{CID_LEN_MAX, ConnectionId};

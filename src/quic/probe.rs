@@ -4,8 +4,12 @@ use super::gquic;
 use super::packet::{is_long, long_header};
 use super::version::Version;
 
-/// A first Initial packet fills a datagram of 1200 bytes; what is less long is no beginning, but may be cut.
+/// Shortest packet that carries anything.
 const LONG_MIN: usize = 21;
+/// Shortest datagram that begins a connection.
+const FULL_MIN: usize = 1200;
+/// Shortest connection ID a client makes up for the server.
+const FIRST_CID_LEN_MIN: usize = 8;
 
 /// How sure it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +45,9 @@ pub fn probe(datagram: &[u8]) -> Probe {
     if is_known(header.version) {
         return Probe::Yes;
     }
-    if is_greased(header.version) { Probe::Maybe } else { Probe::No }
+    // What begins a connection fills a datagram and is addressed by eight bytes at least (RFC 9000 §7.2, §14.1).
+    let begins = datagram.len() >= FULL_MIN && header.dcid.len() >= FIRST_CID_LEN_MIN;
+    if begins || is_greased(header.version) { Probe::Maybe } else { Probe::No }
 }
 
 fn is_known(version: u32) -> bool {
@@ -67,6 +73,8 @@ mod tests {
         assert_eq!(probe(&datagram(0xc3, 0xface_b010)), Probe::Yes);
         assert_eq!(probe(&datagram(0xc3, 0x1a2a_3a4a)), Probe::Maybe);
         assert_eq!(probe(&datagram(0xc3, 0x1234_5678)), Probe::No);
+        let full = [datagram(0xc3, 0x1234_5678), vec![0; 1200]].concat();
+        assert_eq!(probe(&full), Probe::Maybe, "a version nobody knows");
         assert_eq!(probe(&datagram(0x80, 1)), Probe::No, "DTLS and others have no fixed bit");
         assert_eq!(probe(&[0x43; 30]), Probe::Maybe);
         assert_eq!(probe(&[0x16; 30]), Probe::No);

@@ -12,7 +12,7 @@ pub struct Version {
 /// Versions that protect their packets alike.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Rules {
-    /// Draft 22, and Facebook's first.
+    /// Draft 22.
     Draft22,
     /// Drafts 23 to 28.
     Draft23,
@@ -66,8 +66,8 @@ impl Version {
             V1 | 0xff00_0021 | 0xff00_0022 => Rules::V1,
             V2 | V2_DRAFT => Rules::V2,
             0xff00_001d..=0xff00_0020 => Rules::Draft29,
-            0xff00_0017..=0xff00_001c | 0xface_b002 | 0xface_b00e => Rules::Draft23,
-            0xff00_0016 | 0xface_b001 => Rules::Draft22,
+            0xff00_0017..=0xff00_001c => Rules::Draft23,
+            0xff00_0016 => Rules::Draft22,
             0x5130_3530 => Rules::Q050,
             0x5430_3530 => Rules::T050,
             0x5430_3531 => Rules::T051,
@@ -76,14 +76,15 @@ impl Version {
         Some(Self { number, rules })
     }
 
-    /// What a version of an unknown number may be like, the likeliest first: a greased number (RFC 9000 §15) or an
-    /// alias its makers gave to a known version.
-    pub(super) const fn guesses(number: u32) -> [Self; 4] {
+    /// What a version of an unknown number may be like, the likeliest first: a greased number (RFC 9000 §15) or one
+    /// that a company gave to what it made of a known version, as Facebook did.
+    pub(super) const fn guesses(number: u32) -> [Self; 5] {
         [
             Self { number, rules: Rules::V1 },
             Self { number, rules: Rules::Draft29 },
             Self { number, rules: Rules::V2 },
             Self { number, rules: Rules::Draft23 },
+            Self { number, rules: Rules::Draft22 },
         ]
     }
 

@@ -19,7 +19,7 @@ use crate::tls::{Handshake, KeyLog, Suite};
 use opening::Ring;
 use std::sync::Arc;
 
-pub use opening::{GENERATIONS_MAX, ORPHAN_BYTES_MAX, ORPHAN_SESSIONS_MAX, TRIAL_BYTES_MAX};
+pub use opening::{GENERATIONS_MAX, INNER_SESSIONS_MAX, ORPHAN_BYTES_MAX, ORPHAN_SESSIONS_MAX, TRIAL_BYTES_MAX};
 pub use packets::{HELD_BYTES_MAX, HELD_PACKETS_MAX};
 pub use payload::CRYPTO_PENDING_MAX;
 
@@ -105,6 +105,8 @@ struct InitialKeys {
 struct Hello {
     random: [u8; 32],
     body: Vec<u8>,
+    /// Whether that is all of it.
+    whole: bool,
 }
 
 /// A QUIC connection.
@@ -134,6 +136,8 @@ pub struct Connection {
     orphan_bytes: u64,
     opaque: Option<OpaqueReason>,
     readable: bool,
+    /// It is of a version that is not opened.
+    foreign: bool,
     seen: bool,
     last_ts: Timestamp,
     reported: Vec<&'static str>,
@@ -172,6 +176,7 @@ impl Connection {
             orphan_bytes: ORPHAN_BYTES_MAX,
             opaque: None,
             readable: false,
+            foreign: false,
             seen: false,
             last_ts: Timestamp::default(),
             reported: Vec::new(),
@@ -239,7 +244,7 @@ impl Connection {
     /// The body of the ClientHello; none before it was whole.
     #[must_use]
     pub fn client_hello(&self) -> Option<&[u8]> {
-        self.hello.as_ref().map(|hello| &hello.body[..])
+        self.hello.as_ref().filter(|hello| hello.whole).map(|hello| &hello.body[..])
     }
 
     /// Which way the client's packets go; none before that is known.
@@ -282,6 +287,9 @@ impl Connection {
         let Some(&first) = datagram.first() else { return Claim::Possible };
         if !self.seen {
             return Claim::Possible;
+        }
+        if self.foreign {
+            return if is_long(first) { Claim::Possible } else { Claim::Certain };
         }
         if !is_long(first) {
             if first & 0x40 == 0 && self.sides[direction.index()].greased {

@@ -13,6 +13,8 @@ pub use crate::tls::TRIAL_BYTES_MAX;
 
 /// Most sessions a key log may have for all of them to be tried where the ClientHello was not captured.
 pub const ORPHAN_SESSIONS_MAX: usize = 16;
+/// The same where the ClientHello was captured, and may have another one inside (RFC 9849).
+pub const INNER_SESSIONS_MAX: usize = 256;
 /// Bytes that may be decrypted in vain in one connection for that.
 pub const ORPHAN_BYTES_MAX: u64 = 16 << 20;
 /// Most key updates that are tried at once where the capture began in the middle.
@@ -62,6 +64,8 @@ pub(super) struct Sealed<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Opened {
     pub(super) len: usize,
+    /// Where its packet number was.
+    pub(super) number_at: usize,
     /// Whether a packet of its number was opened before.
     pub(super) repeated: bool,
 }
@@ -234,7 +238,7 @@ impl Connection {
             self.initial.push(made);
         }
         self.client = Some(if role == 0 { direction } else { direction.reversed() });
-        Some(Opened { len, repeated })
+        Some(Opened { len, number_at, repeated })
     }
 
     /// Opens a packet of another level into the buffer.
@@ -291,7 +295,7 @@ impl Connection {
         if begins_late && self.hello.is_none() {
             self.side(direction).spaces[level.space()].begins_at(way.number);
         }
-        Some(Opened { len, repeated })
+        Some(Opened { len, number_at: way.number_at, repeated })
     }
 
     /// The ways in which a packet may be opened, with the likeliest packet number.
@@ -373,8 +377,13 @@ impl Connection {
         }
         match &self.hello {
             Some(hello) if self.keys.knows(&hello.random) => vec![hello.random],
-            // The ClientHello was not captured, or its inner one, encrypted, is what the log goes by.
-            _ => self.keys.client_randoms(ORPHAN_SESSIONS_MAX).unwrap_or_default(),
+            // The ClientHello was not captured, or its inner one, encrypted, is what the log goes by. The suite makes the
+            // search short.
+            _ => {
+                let inner = self.info.ech.is_some() && self.suite.is_some();
+                let most = if inner { INNER_SESSIONS_MAX } else { ORPHAN_SESSIONS_MAX };
+                self.keys.client_randoms(most).unwrap_or_default()
+            }
         }
     }
 

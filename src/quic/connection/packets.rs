@@ -64,7 +64,8 @@ struct Place {
 
 impl Connection {
     pub(super) fn walk(&mut self, direction: Direction, ts: Timestamp, datagram: &[u8], out: &mut Output) {
-        if gquic::probe(datagram) {
+        let short = datagram.first().is_some_and(|&first| !is_long(first));
+        if gquic::probe(datagram) || (self.foreign && short) {
             return self.foreign(datagram, out);
         }
         let mut place = Place { before: 0, segment: None };
@@ -270,6 +271,9 @@ impl Connection {
         if len < rest.len() {
             self.remember_size(direction, place.before + len);
         }
+        if number_at.len() > 1 {
+            self.side(direction).cid_len = opened.number_at.checked_sub(1);
+        }
         let version = self.version.unwrap_or(Version::V1);
         self.opened(direction, ts, level, opened, version, out);
         len
@@ -282,7 +286,8 @@ impl Connection {
             return Vec::new();
         }
         let mut sizes = self.side(direction).sizes.clone();
-        if len + before > DATAGRAM_USUAL_MAX && self.ring(direction, Level::Application).is_proven() {
+        let proven = self.ring(direction, Level::Application).is_proven() && self.trial_bytes > 0;
+        if len + before > DATAGRAM_USUAL_MAX && proven {
             sizes.extend(USUAL_SIZES);
             sizes.extend(DATAGRAM_FULL_MIN..=DATAGRAM_USUAL_MAX);
         }
@@ -347,6 +352,7 @@ impl Connection {
         if let Some(name) = gquic::server_name(datagram) {
             self.name(name, out);
         }
+        self.foreign = true;
         self.count(OpaqueReason::Quic, datagram.len(), out);
     }
 

@@ -50,6 +50,7 @@ impl Connection {
         out: &mut Output,
     ) {
         self.answered |= !self.is_client(direction);
+        self.foreign = version.is_google_handshake();
         if opened.repeated {
             return;
         }
@@ -233,7 +234,7 @@ impl Connection {
     fn took_hello(&mut self, hello: &ClientHello, body: &[u8], out: &mut Output) {
         // A second hello, after a HelloRetryRequest, tells nothing new; the end of a cut one does.
         let known = self.hello.as_ref().filter(|known| known.random == hello.random);
-        if known.is_some_and(|known| known.body.len() >= body.len()) {
+        if known.is_some_and(|known| known.whole || known.body.len() >= body.len()) {
             return;
         }
         let news = known.is_none();
@@ -246,7 +247,7 @@ impl Connection {
         let info = Arc::make_mut(&mut self.info);
         hello.describe(Transport::Quic, info);
         info.alpn = alpn.or(info.alpn.take());
-        self.hello = Some(Hello { random: hello.random, body: body.to_vec() });
+        self.hello = Some(Hello { random: hello.random, body: body.to_vec(), whole: hello.complete });
         self.news += u64::from(news);
     }
 
@@ -280,7 +281,7 @@ impl Connection {
         let Some(hello) = hello::client_hello(&body) else { return };
         match out {
             Some(out) => self.took_hello(&hello, &body, out),
-            None => self.hello = Some(Hello { random: hello.random, body }),
+            None => self.hello = Some(Hello { random: hello.random, body, whole: false }),
         }
     }
 

@@ -320,3 +320,13 @@ fn keys_of_other_sessions_do_not_open_it() {
     assert_eq!(connection.opaque_reason(), Some(OpaqueReason::NoKey));
     assert!(got.streams.is_empty() && got.opaque > 0);
 }
+
+#[test]
+fn datagrams_of_googles_quic_are_counted_as_such() {
+    let hello = b"\x0d\x01\x02\x03\x04\x05\x06\x07\x08Q043\x01\xa0\x01CHLO\x01\0\0\0SNI\0\x05\0\0\0a.com";
+    let later = [&[0x0c, 1, 2, 3, 4, 5, 6, 7, 8, 9][..], &[0x55; 40]].concat();
+    let (connection, got) = read(Arc::new(KeyLog::new()), &[(ToServer, hello.to_vec()), (ToServer, later.clone())]);
+    assert_eq!((&got.names[..], connection.opaque_reason()), (&["a.com".to_owned()][..], Some(OpaqueReason::Quic)));
+    assert_eq!(got.opaque, (hello.len() + later.len()) as u64);
+    assert_eq!(connection.claims(ToClient, &[0x00; 30]), Claim::Certain);
+}

@@ -209,3 +209,16 @@ fn what_waits_for_keys_is_capped_and_that_is_told() {
     connection.finish(&mut out);
     assert_eq!(out.opaque_bytes, sent);
 }
+
+#[test]
+fn a_capture_of_the_client_alone_is_read() {
+    let mut dialogue = usual();
+    let mut datagrams = dialogue.handshake();
+    datagrams.extend(request(&mut dialogue));
+    datagrams.retain(|(way, _)| *way == ToServer);
+    let hello = datagrams.iter().position(|(_, packet)| packet[0] & 0xf0 != 0xc0);
+    datagrams.remove(hello.expect("a handshake packet"));
+    let (connection, got) = read(dialogue.keys(), &datagrams);
+    assert_eq!((got.stream(0, ToServer), got.opaque), ("GET /index.", 0));
+    assert_eq!(connection.info().sni.as_deref(), Some("app.example.com"));
+}
