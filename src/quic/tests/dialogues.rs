@@ -300,7 +300,7 @@ fn after_version_negotiation_the_client_begins_anew() {
 
 #[test]
 fn a_version_of_a_greased_number_is_read_as_what_it_is_like() {
-    let mut dialogue = usual();
+    let dialogue = usual();
     let hello = dialogue.crypto(ToServer, Level::Initial, 2000).concat();
     let mut packet = super::peer::seal_greased(&dialogue.first_dcid, &hello);
     let (connection, got) = read(Arc::new(KeyLog::new()), &[(ToServer, packet.clone())]);
