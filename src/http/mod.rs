@@ -24,7 +24,7 @@ pub use exchanges::{PENDING_BYTES_MAX, PENDING_EXCHANGES_MAX};
 pub use h2::Http2;
 pub use http1::{HEAD_MAX, Http1};
 pub use probe::{Probe, find_start, probe};
-pub use streams::{SECTION_MAX, STREAM_BYTES_MAX, STREAMS_MAX};
+pub use streams::{SECTION_MAX, STREAM_BYTES_MAX, STREAMS_MAX, TUNNELS_MAX};
 pub use switching::HELD_MAX;
 pub use websocket::WebSocket;
 
@@ -57,6 +57,8 @@ pub struct Output {
     pub exchanges: Vec<Exchange>,
     /// What made no sense, each reason once a flow.
     pub weirds: Vec<Weird>,
+    /// Bytes of tunnels inside the connection, in order.
+    pub tunnelled: Vec<Tunnelled>,
     /// The connection goes on in another protocol; the parser takes no more bytes.
     pub handoff: Option<Handoff>,
     /// Bytes understood since the last drain.
@@ -94,6 +96,17 @@ pub struct Handoff {
     pub next_index: u32,
     /// Whether requests came from the flow's `ToClient` direction.
     pub swapped: bool,
+}
+
+/// What came of a tunnel that is one stream of many (RFC 9113 §8.5), named by the stream's id.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Tunnelled {
+    /// Bytes.
+    Chunk(u64, HeldChunk),
+    /// A direction ended.
+    Closed(u64, Direction, Timestamp),
+    /// Both did.
+    Finished(u64, Timestamp),
 }
 
 /// A [`StreamChunk`] that was kept.

@@ -185,10 +185,10 @@ impl Reader<'_> {
         self.http.streams.reset(stream.into(), self.out);
     }
 
-    /// Bytes of this stream's DATA were lost.
-    fn lost(&mut self, stream: u32) {
+    /// So many bytes of this stream's DATA were lost.
+    fn lost(&mut self, stream: u32, bytes: usize) {
         let role = self.http.role(self.at);
-        self.http.streams.lost(stream.into(), role);
+        self.http.streams.lost_bytes(stream.into(), role, bytes as u64);
     }
 
     /// Frames were lost, nobody knows whose.

@@ -348,7 +348,7 @@ impl Side {
         match self.state {
             // The loss ends within the frame: only this stream misses something.
             State::Data { header, left, padding } if gap <= left + padding => {
-                reader.lost(header.stream);
+                reader.lost(header.stream, gap.min(left));
                 match left.checked_sub(gap) {
                     Some(left) if left > 0 => self.state = State::Data { header, left, padding },
                     _ => self.end_data(header, left + padding - gap, reader),

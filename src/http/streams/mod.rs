@@ -6,6 +6,7 @@
 mod fields;
 mod grpc;
 mod stream;
+mod tunnel;
 
 #[cfg(test)]
 mod tests;
@@ -18,12 +19,15 @@ use super::{Context, Output};
 use crate::model::{Exchange, ExchangeId, Layer, Protocol, Timestamp, TlsInfo, Weird};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use stream::{State, Stream};
+use stream::{Opening, State, Stream};
+use tunnel::{MANY, Tunnel};
 
 /// Most streams of one connection that are open at once.
 pub const STREAMS_MAX: usize = 1024;
 /// Most body bytes kept in the open streams of one connection.
 pub const STREAM_BYTES_MAX: usize = 64 << 20;
+/// Most tunnels of one connection that are open at once.
+pub const TUNNELS_MAX: usize = 256;
 /// Most ended streams that are remembered, so that what comes late for one is not taken for a new one.
 const ENDED_MAX: usize = 1024;
 /// How many of the oldest streams are looked at to find one that only waits.
@@ -46,6 +50,7 @@ pub(super) struct Streams {
     /// Index for the next exchange of the flow.
     pub(super) next_index: u32,
     open: BTreeMap<u64, Box<Stream>>,
+    tunnels: BTreeMap<u64, Tunnel>,
     ended: BTreeSet<u64>,
     /// Streams up to this one have ended, if they are not open.
     ended_floor: Option<u64>,
@@ -63,6 +68,7 @@ impl Streams {
             swapped: false,
             next_index: first_index,
             open: BTreeMap::new(),
+            tunnels: BTreeMap::new(),
             ended: BTreeSet::new(),
             ended_floor: None,
             latest_request: None,
@@ -108,6 +114,9 @@ impl Streams {
 
     /// Bytes of a message body came.
     pub(super) fn data(&mut self, id: u64, role: Role, bytes: &[u8], ts: Timestamp, out: &mut Output) {
+        if let Some(tunnel) = self.tunnels.get_mut(&id) {
+            return tunnel.data(role, bytes, ts, &mut self.next_index, out);
+        }
         let Some(stream) = self.stream(id, role, ts) else { return };
         let messages = stream.data(role, bytes);
         let kept = stream.kept();
@@ -126,26 +135,38 @@ impl Streams {
 
     /// Bytes of a message were lost.
     pub(super) fn lost(&mut self, id: u64, role: Role) {
+        self.lost_bytes(id, role, MANY);
+    }
+
+    /// So many bytes of a message were lost.
+    pub(super) fn lost_bytes(&mut self, id: u64, role: Role, bytes: u64) {
         if let Some(stream) = self.open.get_mut(&id) {
             stream.lost(role);
+        }
+        if let Some(tunnel) = self.tunnels.get_mut(&id) {
+            tunnel.lost(role, bytes);
         }
     }
 
     /// Bytes were lost that may belong to any of these messages.
     pub(super) fn lost_all(&mut self, role: Role) {
         self.open.values_mut().for_each(|stream| stream.lost(role));
+        self.tunnels.values_mut().for_each(|tunnel| tunnel.lost(role, MANY));
     }
 
     /// Client and server are the other way round; what was read until now was taken for what it is not.
     pub(super) fn swap(&mut self) {
         self.swapped = !self.swapped;
         self.open.clear();
+        self.tunnels.clear();
         self.kept = 0;
     }
 
     /// A message ended as it should.
     pub(super) fn end(&mut self, id: u64, role: Role, out: &mut Output) {
-        if let Some(stream) = self.open.get_mut(&id) {
+        if let Some(tunnel) = self.tunnels.get_mut(&id) {
+            tunnel.end(role, &mut self.next_index, out);
+        } else if let Some(stream) = self.open.get_mut(&id) {
             stream.end(role);
             self.settle(id, out);
         }
@@ -153,7 +174,9 @@ impl Streams {
 
     /// The stream was given up by either side.
     pub(super) fn reset(&mut self, id: u64, out: &mut Output) {
-        if let Some(stream) = self.open.get_mut(&id) {
+        if let Some(tunnel) = self.tunnels.remove(&id) {
+            tunnel.finish(&mut self.next_index, out);
+        } else if let Some(stream) = self.open.get_mut(&id) {
             stream.cut(Role::Request);
             stream.cut(Role::Response);
             self.settle(id, out);
@@ -169,12 +192,18 @@ impl Streams {
                 self.settle(id, out);
             }
         }
+        for tunnel in self.tunnels.values_mut() {
+            tunnel.end(role, &mut self.next_index, out);
+        }
     }
 
     /// The connection ended: gives out what is pending.
     pub(super) fn finish(&mut self, out: &mut Output) {
         self.close(Role::Request, out);
         self.close(Role::Response, out);
+        for tunnel in std::mem::take(&mut self.tunnels).into_values() {
+            tunnel.finish(&mut self.next_index, out);
+        }
     }
 
     /// The server announced an answer to a request that it makes up itself (RFC 9113 §8.4, RFC 9114 §4.6). The client
@@ -238,10 +267,33 @@ impl Streams {
         if self.ended.len() > ENDED_MAX {
             self.ended_floor = self.ended_floor.max(self.ended.pop_first());
         }
-        let (index, ts, protocol) = (stream.index, stream.ts, stream.protocol);
+        let mut stream = stream;
+        let (index, ts, protocol, opening) = (stream.index, stream.ts, stream.protocol, stream.tunnel.take());
         let (request, response) = stream.into_messages();
-        if request.is_some() || response.is_some() {
-            out.exchanges.push(self.exchange(index, ts, protocol, request, response));
+        if request.is_none() && response.is_none() {
+            return;
+        }
+        let exchange = self.exchange(index, ts, protocol, request, response);
+        match opening {
+            Some(opening) if exchange.response.is_some() || !opening.early.is_empty() => {
+                self.open_tunnel(id, &opening, exchange, out)
+            }
+            Some(_) | None => out.exchanges.push(exchange),
+        }
+    }
+
+    fn open_tunnel(&mut self, id: u64, opening: &Opening, exchange: Exchange, out: &mut Output) {
+        let (protocol, context) = (opening.protocol.as_deref(), self.context.clone());
+        let mut tunnel = Tunnel::new(id, protocol, context, &exchange, self.swapped);
+        let ts = exchange.ts;
+        out.exchanges.push(exchange);
+        if !opening.early.is_empty() {
+            tunnel.data(Role::Request, &opening.early, ts, &mut self.next_index, out);
+        }
+        if self.tunnels.len() < TUNNELS_MAX {
+            self.tunnels.insert(id, tunnel);
+        } else {
+            self.weird("more tunnels than are followed", out);
         }
     }
 

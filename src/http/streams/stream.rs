@@ -6,6 +6,9 @@ use super::{FieldSection, Role};
 use crate::model::{Body, Headers, Protocol, Request, Response, Timestamp};
 use std::sync::Arc;
 
+/// Most bytes kept of a tunnel that is not open yet.
+const EARLY_MAX: usize = 64 << 10;
+
 /// How far a message is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum State {
@@ -48,6 +51,15 @@ impl Side {
     }
 }
 
+/// A request for a tunnel that is not answered yet.
+#[derive(Debug)]
+pub(super) struct Opening {
+    /// `:protocol`.
+    pub(super) protocol: Option<String>,
+    /// What the client sent without waiting for the answer.
+    pub(super) early: Vec<u8>,
+}
+
 /// A stream.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -64,6 +76,8 @@ pub(super) struct Stream {
     interim: Option<Response>,
     /// The messages of a gRPC request, and how many fields were given with them.
     messages: Option<(Messages, usize)>,
+    /// The request asks for a tunnel.
+    pub(super) tunnel: Option<Opening>,
     /// What of [`Stream::kept`] the connection has counted.
     pub(super) counted: usize,
 }
@@ -80,6 +94,7 @@ impl Stream {
             to_ask: None,
             interim: None,
             messages: None,
+            tunnel: None,
             counted: 0,
         }
     }
@@ -118,7 +133,8 @@ impl Stream {
     pub(super) fn kept(&self) -> usize {
         let asked = self.asked.as_ref().map_or(0, |request| request.body.data.len());
         let partial = self.messages.as_ref().map_or(0, |(messages, _)| messages.kept());
-        self.request.body.kept() + self.response.body.kept() + asked + partial
+        let early = self.tunnel.as_ref().map_or(0, |opening| opening.early.len());
+        self.request.body.kept() + self.response.body.kept() + asked + partial + early
     }
 
     pub(super) fn fields(&mut self, role: Role, section: FieldSection) {
@@ -142,20 +158,37 @@ impl Stream {
                         self.messages = Some((Messages::default(), 0));
                     }
                 }
-                if role == Role::Request && self.opens_tunnel() {
-                    self.end(Role::Request);
-                }
+                self.note_tunnel(role);
             }
         }
     }
 
-    /// Whether the request asks for a tunnel (RFC 9113 §8.5): what follows its head is no body.
-    fn opens_tunnel(&self) -> bool {
-        self.request.head.as_ref().is_some_and(|head| head.method.as_deref() == Some("CONNECT"))
+    /// What follows the heads of a tunnel is no body (RFC 9113 §8.5).
+    fn note_tunnel(&mut self, role: Role) {
+        let Some(head) = self.side(role).head.as_ref() else { return };
+        let (status, protocol) = (head.status, head.protocol.clone());
+        match role {
+            Role::Request if head.method.as_deref() == Some("CONNECT") => {
+                self.tunnel = Some(Opening { protocol, early: Vec::new() });
+                self.end(Role::Request);
+            }
+            Role::Response if self.tunnel.is_some() => match status {
+                Some(200..=299) => self.end(Role::Response),
+                Some(_) | None => self.tunnel = None,
+            },
+            Role::Request | Role::Response => {}
+        }
     }
 
     /// Takes body bytes; gives the gRPC messages that became whole in a request.
     pub(super) fn data(&mut self, role: Role, bytes: &[u8]) -> Option<Vec<Request>> {
+        if role == Role::Request
+            && let Some(Opening { early, .. }) = &mut self.tunnel
+        {
+            let room = EARLY_MAX - early.len();
+            early.extend_from_slice(&bytes[..bytes.len().min(room)]);
+            return None;
+        }
         let side = self.side(role);
         if side.state != State::Begun {
             return None;

@@ -2,8 +2,8 @@
 
 use super::Role::{Request, Response};
 use super::{FieldSection, STREAMS_MAX, Streams};
-use crate::http::{Context, Output};
-use crate::model::{Body, Exchange, FlowId, Protocol, Timestamp};
+use crate::http::{Context, HeldChunk, Output, Tunnelled};
+use crate::model::{Body, Direction, Exchange, FlowId, Protocol, Timestamp};
 
 fn streams() -> Streams {
     let client = ([10, 0, 0, 1], 40_000).into();
@@ -171,4 +171,73 @@ fn bodies_that_wait_stay_below_their_cap() {
     streams.finish(&mut out);
     assert_eq!(streams.kept, 0);
     assert_eq!(out.exchanges.len(), 10);
+}
+
+fn connect(protocol: Option<&str>) -> FieldSection {
+    let mut head = section(&[(":method", "CONNECT"), (":authority", "a.example:443")]);
+    if let Some(protocol) = protocol {
+        for (name, value) in [(":protocol", protocol), (":scheme", "https"), (":path", "/chat")] {
+            head.push(name.as_bytes(), value.as_bytes());
+        }
+    }
+    head
+}
+
+#[test]
+fn an_extended_connect_carries_web_socket_messages() {
+    let (mut streams, mut out) = (streams(), Output::default());
+    streams.fields(1, Request, connect(Some("websocket")), TS, &mut out);
+    assert_eq!(lines(&out.asked), ["5 CONNECT /chat a.example:443  [] -> -"]);
+    streams.fields(1, Response, status("200"), TS, &mut out);
+    assert_eq!(lines(&out.exchanges), ["5 CONNECT /chat a.example:443  [] -> 200 []"]);
+    streams.fields(3, Request, get("/3"), TS, &mut out);
+    streams.data(1, Request, b"\x81\x85\0\0\0\0he", TS, &mut out);
+    streams.data(1, Request, b"llo", TS, &mut out);
+    streams.data(1, Response, b"\x81\x02yo", TS, &mut out);
+    streams.end(1, Request, &mut out);
+    streams.finish(&mut out);
+    assert_eq!(
+        lines(&out.exchanges[1..]),
+        [
+            "7  /chat a.example:443  [hello] -> -",
+            "8  /chat a.example:443  […] -> 0 [yo]",
+            "6 GET /3 a.example  […] -> -"
+        ]
+    );
+    assert_eq!(out.exchanges[1].protocol, Protocol::WebSocket);
+    assert_eq!(lines(&out.asked)[1], lines(&out.exchanges)[1]);
+}
+
+#[test]
+fn the_bytes_of_a_tunnel_are_handed_on() {
+    let (mut streams, mut out) = (streams(), Output::default());
+    streams.fields(1, Request, connect(None), TS, &mut out);
+    streams.data(1, Request, b"early", TS, &mut out);
+    streams.fields(1, Response, status("200"), TS, &mut out);
+    streams.lost_bytes(1, Response, 4);
+    streams.data(1, Response, b"answer", TS, &mut out);
+    streams.end(1, Response, &mut out);
+    streams.reset(1, &mut out);
+    assert_eq!(lines(&out.exchanges), ["5 CONNECT a.example:443 a.example:443  [] -> 200 []"]);
+    let chunk =
+        |direction, gap, bytes: &[u8]| Tunnelled::Chunk(1, HeldChunk { direction, ts: TS, gap, bytes: bytes.to_vec() });
+    assert_eq!(
+        out.tunnelled,
+        [
+            chunk(Direction::ToServer, 0, b"early"),
+            chunk(Direction::ToClient, 4, b"answer"),
+            Tunnelled::Closed(1, Direction::ToClient, TS),
+            Tunnelled::Finished(1, TS)
+        ]
+    );
+}
+
+#[test]
+fn a_refused_tunnel_has_a_body() {
+    let (mut streams, mut out) = (streams(), Output::default());
+    streams.fields(1, Request, connect(None), TS, &mut out);
+    streams.fields(1, Response, status("403"), TS, &mut out);
+    streams.data(1, Response, b"no", TS, &mut out);
+    streams.end(1, Response, &mut out);
+    assert_eq!(lines(&out.exchanges), ["5 CONNECT a.example:443 a.example:443  [] -> 403 [no]"]);
 }
