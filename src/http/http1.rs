@@ -179,6 +179,17 @@ impl Http1 {
         self.sides.iter().map(of_side).sum::<usize>() + self.exchanges.held() + self.held_bytes
     }
 
+    /// Exchanges count at least from here on: others of the flow were numbered elsewhere.
+    pub fn count_from(&mut self, index: u32) {
+        self.exchanges.next_index = self.exchanges.next_index.max(index);
+    }
+
+    /// Index for the next exchange of the flow.
+    #[must_use]
+    pub fn next_index(&self) -> u32 {
+        self.exchanges.next_index
+    }
+
     /// Whether requests come from the flow's `ToClient` direction (the capture began in its middle).
     #[must_use]
     pub fn is_swapped(&self) -> bool {

@@ -81,6 +81,13 @@ impl Collected {
             self.opaque_reason = Some(OpaqueReason::UnknownProtocol);
         }
         self.http.foreign_bytes = 0;
+        // Whoever reads tunnels has taken these before.
+        for tunnelled in self.http.tunnelled.drain(..) {
+            if let http::Tunnelled::Chunk(_, chunk) = tunnelled {
+                self.opaque_bytes += chunk.bytes.len() as u64;
+                self.opaque_reason = Some(OpaqueReason::UnknownProtocol);
+            }
+        }
         self.http.skipped_bytes = 0;
         self.http.read_bytes = 0;
     }

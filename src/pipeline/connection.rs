@@ -2,10 +2,11 @@
 //! nest: HTTP inside TLS, TLS inside a CONNECT tunnel.
 
 use super::collected::Collected;
+use super::http2_layer::Http2Layer;
 use super::tls_layer::TlsLayer;
 use super::unknown::Unknown;
 use crate::dns::{self, DnsStream};
-use crate::http::{self, Http1, Http2, Switch, WebSocket};
+use crate::http::{self, Http1, Switch, WebSocket};
 use crate::model::{App, Direction, FlowId, FlowKey, OpaqueReason, StreamChunk, Timestamp, TlsInfo};
 use crate::socks::{self, Handshake, Progress};
 use crate::tls::{self, KeyLog};
@@ -14,7 +15,7 @@ use std::sync::Arc;
 /// Most bytes of one direction kept while it is unclear what they are.
 const PROBE_MAX: usize = 4_096;
 /// Most layers inside each other (TLS in CONNECT in TLS …).
-const LAYERS_MAX: u32 = 6;
+pub(super) const LAYERS_MAX: u32 = 6;
 
 /// Whether keys may come after the traffic they open.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -45,7 +46,7 @@ pub(super) enum Stack {
     Probing(Probing),
     Tls(Box<TlsLayer>),
     Http1(Box<HttpLayer>),
-    Http2(Box<Http2>),
+    Http2(Box<Http2Layer>),
     /// What follows a WebSocket handshake.
     WebSocket(Box<WebSocket>),
     /// DNS over TCP (RFC 7766).
@@ -103,6 +104,11 @@ enum Verdict {
 impl Stack {
     pub(super) fn new() -> Self {
         Self::Probing(Probing::default())
+    }
+
+    /// A stack for what stands so many layers down, inside this TLS session.
+    pub(super) fn inside(tls: Option<Arc<TlsInfo>>, depth: u32) -> Self {
+        Self::Probing(Probing { tls, depth, ..Probing::default() })
     }
 
     /// Takes bytes in order.
@@ -163,13 +169,11 @@ impl Stack {
             }
             Self::Tls(layer) => layer.chunk(shared, chunk, out),
             Self::Http1(layer) => {
+                layer.http.count_from(shared.next_index);
                 layer.http.chunk(chunk, &mut out.http);
                 self.after_http(shared, out);
             }
-            Self::Http2(http) => {
-                http.chunk(chunk, &mut out.http);
-                out.take_http(shared);
-            }
+            Self::Http2(layer) => layer.chunk(shared, chunk, out),
             Self::WebSocket(socket) => {
                 socket.chunk(chunk, &mut shared.next_index, &mut out.http);
                 out.take_http(shared);
@@ -185,13 +189,11 @@ impl Stack {
             Self::Dns(_) | Self::Socks(_) => {}
             Self::Tls(layer) => layer.close(shared, direction, ts, out),
             Self::Http1(layer) => {
+                layer.http.count_from(shared.next_index);
                 layer.http.close(direction, ts, &mut out.http);
                 self.after_http(shared, out);
             }
-            Self::Http2(http) => {
-                http.close(direction, ts, &mut out.http);
-                out.take_http(shared);
-            }
+            Self::Http2(layer) => layer.close(shared, direction, ts, out),
             Self::WebSocket(socket) => {
                 socket.close(direction, ts, &mut shared.next_index, &mut out.http);
                 out.take_http(shared);
@@ -216,16 +218,13 @@ impl Stack {
                 }
                 Self::Tls(layer) => return layer.finish(shared, ts, out),
                 Self::Http1(layer) => {
+                    layer.http.count_from(shared.next_index);
                     layer.http.finish(&mut out.http);
                     if !self.after_http(shared, out) {
                         return;
                     }
                 }
-                Self::Http2(http) => {
-                    http.finish(ts, &mut out.http);
-                    out.take_http(shared);
-                    return;
-                }
+                Self::Http2(layer) => return layer.finish(shared, ts, out),
                 Self::WebSocket(socket) => {
                     socket.finish(ts, &mut shared.next_index, &mut out.http);
                     out.take_http(shared);
@@ -241,7 +240,7 @@ impl Stack {
             Self::Probing(probing) => probing.held.iter().map(|held| held.bytes.len()).sum(),
             Self::Tls(layer) => layer.held(),
             Self::Http1(layer) => layer.http.held(),
-            Self::Http2(http) => http.held(),
+            Self::Http2(layer) => layer.held(),
             Self::WebSocket(messages) => messages.held(),
             Self::Dns(streams) => streams.iter().map(DnsStream::held).sum(),
             Self::Socks(layer) => layer.handshake.held(),
@@ -285,8 +284,10 @@ impl Stack {
     /// Collects what HTTP gave and follows a change of protocol; whether there was one.
     fn after_http(&mut self, shared: &mut Shared, out: &mut Collected) -> bool {
         out.take_http(shared);
-        let Some(mut handoff) = out.http.handoff.take() else { return false };
+        let handoff = out.http.handoff.take();
         let Self::Http1(layer) = self else { return false };
+        shared.next_index = layer.http.next_index();
+        let Some(mut handoff) = handoff else { return false };
         let (tls, depth) = (layer.tls.take(), layer.depth + 1);
         shared.next_index = handoff.next_index;
         *self = match &handoff.switch {
@@ -295,10 +296,10 @@ impl Stack {
                 Self::WebSocket(Box::new(WebSocket::new(context(shared, tls), opening)))
             }
             Switch::Upgrade(protocol) if protocol == "h2c" => {
-                let (exchange, index) = (handoff.exchange.take(), handoff.next_index);
-                Self::Http2(Box::new(Http2::upgraded(context(shared, tls), index, exchange, handoff.swapped)))
+                let exchange = handoff.exchange.take();
+                Self::Http2(Box::new(Http2Layer::upgraded(shared, exchange, handoff.swapped, tls, depth)))
             }
-            Switch::Upgrade(_) | Switch::Tunnel(_) => Self::Probing(Probing { held: Default::default(), tls, depth }),
+            Switch::Upgrade(_) | Switch::Tunnel(_) => Self::inside(tls, depth),
         };
         for held in &handoff.rest {
             self.chunk(shared, held.as_chunk(), out);
@@ -426,7 +427,7 @@ impl Probing {
             Verdict::Tls => Stack::Tls(Box::new(TlsLayer::new(shared, self.depth + 1))),
             Verdict::Socks => Stack::Socks(Box::new(SocksLayer { handshake: Handshake::default(), depth: self.depth })),
             Verdict::Http1 => Stack::Http1(Box::new(HttpLayer::new(shared, self.tls.clone(), self.depth))),
-            Verdict::Http2 => Stack::Http2(Box::new(Http2::new(context(shared, self.tls.clone()), shared.next_index))),
+            Verdict::Http2 => Stack::Http2(Box::new(Http2Layer::new(shared, self.tls.clone(), self.depth))),
             Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown
                 if self.is_dns_port(shared)
                     || held.iter().any(|held| dns::probe_stream(&held.bytes))
@@ -475,7 +476,7 @@ impl HttpLayer {
 }
 
 /// What parsers of HTTP must know of the connection.
-fn context(shared: &Shared, tls: Option<Arc<TlsInfo>>) -> http::Context {
+pub(super) fn context(shared: &Shared, tls: Option<Arc<TlsInfo>>) -> http::Context {
     let FlowKey { client, server, .. } = shared.key;
     http::Context { flow: shared.flow, client, server, app: shared.app.clone(), tls }
 }

@@ -8,6 +8,7 @@ mod budget;
 mod collected;
 mod connection;
 mod event;
+mod http2_layer;
 mod intake;
 mod ledger;
 mod names;

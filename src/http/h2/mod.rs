@@ -87,10 +87,15 @@ impl Http2 {
         self.streams.swapped
     }
 
-    /// Bytes kept of what is unfinished, with the tables of HPACK.
+    /// Bytes kept of what is unfinished, with the header tables.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.streams.held() + self.sides.iter().map(Side::held).sum::<usize>()
+        self.sides.iter().map(Side::held).sum::<usize>() + self.streams.held()
+    }
+
+    /// Exchanges count at least from here on: others of the flow were numbered elsewhere.
+    pub fn count_from(&mut self, index: u32) {
+        self.streams.next_index = self.streams.next_index.max(index);
     }
 
     /// Index for the next exchange of the flow.

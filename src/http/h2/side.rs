@@ -330,7 +330,7 @@ impl Side {
     }
 
     fn decode(&mut self, piece: Piece, block: &[u8], extent: Extent, reader: &mut Reader<'_>) {
-        let mut section = FieldSection::default();
+        let mut section = FieldSection::for_block(block.len());
         match (self.hpack.block(block, &mut section), extent) {
             (Ok(odd), Extent::Whole) => report(odd, reader),
             (Err(_), Extent::Whole) => reader.weird("header block that is no HPACK"),

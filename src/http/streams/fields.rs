@@ -38,6 +38,13 @@ pub(in crate::http) struct FieldSection {
 }
 
 impl FieldSection {
+    /// No fields yet, with room for those that a block of so many bytes usually stands for.
+    pub(in crate::http) fn for_block(length: usize) -> Self {
+        // Blocks are capped; fields are mostly two or three times as long as what stands for them.
+        let (fields, bytes) = (8 + length / 16, 128 + 2 * length);
+        Self { headers: Headers::with_capacity(fields, bytes), ..Self::default() }
+    }
+
     /// Adds a field.
     pub(in crate::http) fn push(&mut self, name: &[u8], value: &[u8]) {
         // 32 is the overhead that RFC 7541 §4.1 reckons with; it bounds the number of empty fields too.
@@ -122,9 +129,19 @@ impl FieldSection {
         (self.content_type.take(), std::mem::take(&mut self.encodings))
     }
 
+    /// Bytes of its fields.
+    pub(super) const fn held(&self) -> usize {
+        self.bytes
+    }
+
     /// `:authority`, or `Host`.
     pub(super) fn authority(&self) -> Option<&str> {
         self.authority.as_deref().filter(|authority| !authority.is_empty()).or(self.host.as_deref())
+    }
+
+    /// The same; it is taken.
+    pub(super) fn take_authority(&mut self) -> Option<String> {
+        self.authority.take().filter(|authority| !authority.is_empty()).or_else(|| self.host.take())
     }
 
     /// The length to expect of the body, as far as it is said.

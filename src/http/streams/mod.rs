@@ -84,7 +84,8 @@ impl Streams {
 
     /// Bytes kept of streams that are not finished, and what the streams themselves take.
     pub(super) fn held(&self) -> usize {
-        self.kept + self.open.len() * size_of::<Stream>()
+        let streams: usize = self.open.values().map(|stream| size_of::<Stream>() + stream.held()).sum();
+        streams + self.tunnels.values().map(Tunnel::held).sum::<usize>()
     }
 
     /// Reports a reason once.

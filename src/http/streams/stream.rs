@@ -137,6 +137,16 @@ impl Stream {
         self.request.body.kept() + self.response.body.kept() + asked + partial + early
     }
 
+    /// All bytes kept, fields too.
+    pub(super) fn held(&self) -> usize {
+        let head = |side: &Side| side.head.as_ref().map_or(0, FieldSection::held);
+        let asked = self.asked.as_ref().map_or(0, |request| {
+            let fields: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+            request.target.len() + fields
+        });
+        self.kept() + head(&self.request) + head(&self.response) + asked
+    }
+
     pub(super) fn fields(&mut self, role: Role, section: FieldSection) {
         let side = self.side(role);
         if side.state != State::Begun {
@@ -273,10 +283,7 @@ impl Stream {
         }
         self.messages = None;
         let (head, body) = self.request.take();
-        let mut request = request_of(&head);
-        request.headers = head.headers;
-        request.body = body;
-        let request = Arc::new(request);
+        let request = Arc::new(whole_request(head, body));
         if given == 0 {
             self.to_ask = Some(Arc::clone(&request));
         }
@@ -299,14 +306,27 @@ impl Stream {
     }
 }
 
-/// Method, target and authority of a request; a tunnel's target is its authority (RFC 9112 §3.2.3).
+/// The request that a head and a body make.
+fn whole_request(mut head: FieldSection, body: Body) -> Request {
+    let authority = head.take_authority();
+    let method = head.method.take().unwrap_or_default();
+    let target = target_of(head.path.take(), &method, authority.as_deref());
+    Request { method, target, authority, headers: head.headers, body }
+}
+
+/// Method, target and authority of a request.
 fn request_of(head: &FieldSection) -> Request {
     let authority = head.authority().map(str::to_owned);
     let method = head.method.clone().unwrap_or_default();
-    let target = match (&head.path, &authority) {
-        (Some(path), _) => path.clone(),
+    let target = target_of(head.path.clone(), &method, authority.as_deref());
+    Request { method, target, authority, headers: Headers::default(), body: Body::default() }
+}
+
+/// `:path`; a tunnel's target is its authority (RFC 9112 §3.2.3).
+fn target_of(path: Option<Box<[u8]>>, method: &str, authority: Option<&str>) -> Box<[u8]> {
+    match (path, authority) {
+        (Some(path), _) => path,
         (None, Some(authority)) if method == "CONNECT" => authority.as_bytes().into(),
         (None, _) => Box::default(),
-    };
-    Request { method, target, authority, headers: Headers::default(), body: Body::default() }
+    }
 }

@@ -40,6 +40,14 @@ impl Tunnel {
         Self { id, swapped, inside, gaps: [0; 2], last: exchange.ts }
     }
 
+    /// Bytes kept of what is unfinished.
+    pub(super) fn held(&self) -> usize {
+        match &self.inside {
+            Inside::WebSocket(socket) => socket.held(),
+            Inside::Unknown => 0,
+        }
+    }
+
     fn direction(&self, role: Role) -> Direction {
         match (role, self.swapped) {
             (Role::Request, false) | (Role::Response, true) => Direction::ToServer,
