@@ -118,8 +118,13 @@ impl TlsLayer {
             trial.names.clear();
             out.absorb(trial);
             *self = layer;
-        } else {
-            shared.next_index = index;
+            return;
+        }
+        shared.next_index = index;
+        if trial.opaque_bytes == 0 {
+            // Nothing there is to open has come yet: what comes is opened with these keys, or held for more of them.
+            layer.held = self.held.take().map(|held| Held { opaque_bytes: 0, reason: None, ..held });
+            *self = layer;
         }
     }
 

@@ -17,6 +17,9 @@ pub(super) const LOOK_EVERY: Duration = Duration::from_millis(40);
 const REST_FACTOR: u32 = 8;
 /// Quiet time after which a last line without its end is used if it makes sense.
 const QUIET: Duration = Duration::from_millis(500);
+/// Time a file that has just grown is given to grow on, and how often.
+const SETTLE: Duration = Duration::from_millis(2);
+const SETTLE_TRIES: usize = 8;
 /// Most bytes read of one file in one look.
 const READ_MAX: usize = 8 << 20;
 /// Longest beginning of a line that is kept; key log lines are far shorter.
@@ -71,7 +74,20 @@ impl KeyWatch {
         if self.roots.is_empty() || self.next.is_some_and(|next| Instant::now() < next) {
             return Vec::new();
         }
-        self.poll()
+        let mut found = self.poll();
+        // The secrets of a session are written line by line and should come together.
+        for _ in 0..SETTLE_TRIES {
+            if found.is_empty() {
+                break;
+            }
+            std::thread::sleep(SETTLE);
+            let more = self.poll();
+            if more.is_empty() {
+                break;
+            }
+            found.extend(more);
+        }
+        found
     }
 
     /// What the files grew by.

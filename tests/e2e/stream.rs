@@ -246,6 +246,49 @@ fn keys_that_are_logged_after_the_traffic_open_it_though_no_packet_follows() {
 }
 
 #[test]
+fn keys_that_are_logged_at_any_moment_of_a_session_open_it_at_once() {
+    let folder = Folder::new();
+    let file = folder.file("keys.log", b"");
+    let mut run = Running::start(&emitting("exchanges", "2", &["--keys", &file]));
+    run.write(&header());
+    let mut number = 0;
+    // The lines of the handshake first, those of the data later, each at any place between the packets.
+    let mut places = vec![];
+    for first in 0..20 {
+        places.extend([(first, first), (first, first + 1), (first, first + 3)]);
+    }
+    for (first, second) in places {
+        let (packets, keys) = secret(number);
+        let last = last_data(&packets, Way::ToClient);
+        // The alerts that close the session follow the answer.
+        let packets = &packets[..=last];
+        let (early, late): (Vec<&str>, Vec<&str>) = keys.lines().partition(|line| line.contains("HANDSHAKE"));
+        let text = |lines: &[&str]| lines.iter().fold(String::new(), |text, line| text + line + "\n");
+        let (first, second) = (first.min(packets.len()), second.min(packets.len()));
+        let mut written = Instant::now();
+        for (at, packet) in packets.iter().enumerate() {
+            for (place, lines) in [(first, &early), (second, &late)] {
+                if place == at {
+                    append(&file, &text(lines));
+                    thread::sleep(Duration::from_millis(70));
+                }
+            }
+            written = run.write(&record(packet));
+        }
+        for (place, lines) in [(first, &early), (second, &late)] {
+            if place == packets.len() {
+                written = append(&file, &text(lines));
+            }
+        }
+        let took = assert_opened(&run, number, written);
+        assert!(took < PROMISED * 5, "keys before packets {first} and {second} of {}: {took:?}", packets.len());
+        number += 1;
+    }
+    run.close();
+    assert!(run.wait().success());
+}
+
+#[test]
 fn keys_of_a_block_behind_the_traffic_open_it_though_no_packet_follows() {
     let (packets, keys) = secret(0);
     let mut file = PcapNg::new(Order::Little);
