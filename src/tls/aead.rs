@@ -1,6 +1,7 @@
 //! Authenticated ciphers of record protection: AES-GCM, ChaCha20-Poly1305 and AES-CCM (RFC 5116, RFC 6655) under one
 //! roof. Nonces and what is authenticated are left to `cipher`, and to QUIC.
 
+use super::block::{Mode, WideKey};
 use super::suite::Bulk;
 use aws_lc_rs::aead;
 use aws_lc_rs::cipher::{
@@ -15,6 +16,8 @@ const BLOCK: usize = 16;
 pub enum AeadKey {
     /// A cipher the library has as a whole.
     Whole(aead::LessSafeKey),
+    /// A block cipher beside AES.
+    Wide(Box<WideKey>),
     /// AES-CCM, put together from counter mode and CBC-MAC (RFC 3610 with L = 3).
     Ccm(Box<CcmKey>),
 }
@@ -32,6 +35,7 @@ pub fn key_len(bulk: Bulk) -> Option<usize> {
     match bulk {
         Bulk::Aes128Gcm | Bulk::Aes128Ccm(_) => Some(16),
         Bulk::Aes256Gcm | Bulk::Aes256Ccm(_) | Bulk::Chacha20Poly1305 => Some(32),
+        Bulk::BlockGcm(block) | Bulk::BlockCcm(block) => Some(block.key_len()),
         _ => None,
     }
 }
@@ -54,6 +58,8 @@ impl AeadKey {
                     tag_len: usize::from(tag_len),
                 })))
             }
+            Bulk::BlockGcm(block) => Some(Self::Wide(Box::new(WideKey::new(block, Mode::Gcm, key)?))),
+            Bulk::BlockCcm(block) => Some(Self::Wide(Box::new(WideKey::new(block, Mode::Ccm, key)?))),
             _ => None,
         }
     }
@@ -62,7 +68,7 @@ impl AeadKey {
     #[must_use]
     pub fn tag_len(&self) -> usize {
         match self {
-            Self::Whole(_) => 16,
+            Self::Whole(_) | Self::Wide(_) => 16,
             Self::Ccm(key) => key.tag_len,
         }
     }
@@ -77,6 +83,7 @@ impl AeadKey {
                 let nonce = aead::Nonce::assume_unique_for_key(nonce);
                 key.open_separate_gather(nonce, aead::Aad::from(aad), text, tag, out).ok()?;
             }
+            Self::Wide(key) => key.open(nonce, aad, text, tag, out)?,
             Self::Ccm(key) => {
                 let CcmKey { counter, mac, tag_len } = &**key;
                 out.copy_from_slice(text);

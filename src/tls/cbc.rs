@@ -1,6 +1,7 @@
-//! Record protection by AES in CBC mode and a separate MAC, in either order (RFC 5246 §6.2.3.2, RFC 7366), for TLS 1.0
+//! Record protection by a block cipher in CBC mode and a separate MAC, in either order (RFC 5246 §6.2.3.2, RFC 7366), for TLS 1.0
 //! to 1.2. TLS 1.0 chains records: the last block of one is the initialisation vector of the next.
 
+use super::block::{BLOCK_MAX, BlockCipher, cbc_decrypt};
 use super::mac::MacKey;
 use super::record::RecordHeader;
 use super::suite::{Bulk, Hash};
@@ -8,7 +9,7 @@ use aws_lc_rs::cipher::{AES_128, AES_256, DecryptingKey, DecryptionContext, Unbo
 use std::cell::Cell;
 
 /// Bytes of an AES block.
-pub(super) const BLOCK: usize = 16;
+const BLOCK: usize = 16;
 
 /// What is authenticated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,16 +25,21 @@ pub(super) enum MacOrder {
 pub(super) enum Vector {
     /// At the beginning of the record (TLS 1.1 and 1.2).
     Explicit,
-    /// The last block of the record before (TLS 1.0); this one for the first.
-    Chained([u8; BLOCK]),
+    /// The last block of the record before (TLS 1.0); for the first this, as long as a block is.
+    Chained([u8; BLOCK_MAX]),
 }
 
 /// Keys of one direction.
 pub(super) struct CbcKey {
-    key: DecryptingKey,
+    cipher: Cipher,
     mac: MacKey,
     order: MacOrder,
-    chain: Option<Cell<[u8; BLOCK]>>,
+    chain: Option<Cell<[u8; BLOCK_MAX]>>,
+}
+
+enum Cipher {
+    Aes(DecryptingKey),
+    Other(Box<dyn BlockCipher>),
 }
 
 /// Bytes of the key of a cipher; none where it is none in CBC mode.
@@ -41,7 +47,16 @@ pub(super) const fn key_len(bulk: Bulk) -> Option<usize> {
     match bulk {
         Bulk::Aes128Cbc => Some(16),
         Bulk::Aes256Cbc => Some(32),
+        Bulk::BlockCbc(block) => Some(block.key_len()),
         _ => None,
+    }
+}
+
+/// Bytes of a block of a cipher in CBC mode.
+pub(super) const fn block_len(bulk: Bulk) -> usize {
+    match bulk {
+        Bulk::BlockCbc(block) => block.block_len(),
+        _ => BLOCK,
     }
 }
 
@@ -54,23 +69,32 @@ impl CbcKey {
         order: MacOrder,
         vector: Vector,
     ) -> Option<Self> {
-        let algorithm = match bulk {
-            Bulk::Aes128Cbc => &AES_128,
-            Bulk::Aes256Cbc => &AES_256,
+        let aes = |algorithm| Some(Cipher::Aes(DecryptingKey::cbc(UnboundCipherKey::new(algorithm, key).ok()?).ok()?));
+        let cipher = match bulk {
+            Bulk::Aes128Cbc => aes(&AES_128)?,
+            Bulk::Aes256Cbc => aes(&AES_256)?,
+            Bulk::BlockCbc(block) => Cipher::Other(block.with_key(key)?),
             _ => return None,
         };
         let chain = match vector {
             Vector::Explicit => None,
             Vector::Chained(first) => Some(Cell::new(first)),
         };
-        let key = DecryptingKey::cbc(UnboundCipherKey::new(algorithm, key).ok()?).ok()?;
-        Some(Self { key, mac: MacKey::new(hash, mac_key), order, chain })
+        Some(Self { cipher, mac: MacKey::new(hash, mac_key), order, chain })
     }
 
     /// Bytes a record body has more than its content, with half a block of padding.
     pub(super) fn overhead(&self) -> usize {
-        let vector = if self.chain.is_some() { 0 } else { BLOCK };
-        vector + self.mac.tag_len() + BLOCK / 2
+        let block = self.block_len();
+        let vector = if self.chain.is_some() { 0 } else { block };
+        vector + self.mac.tag_len() + block / 2
+    }
+
+    fn block_len(&self) -> usize {
+        match &self.cipher {
+            Cipher::Aes(_) => BLOCK,
+            Cipher::Other(cipher) => cipher.block_len(),
+        }
     }
 
     /// A record went by, opened or not.
@@ -79,8 +103,11 @@ impl CbcKey {
             MacOrder::MacThenEncrypt => body.len(),
             MacOrder::EncryptThenMac => body.len().saturating_sub(self.mac.tag_len()),
         };
-        if let (Some(chain), Some(last)) = (&self.chain, body.get(..end).and_then(|body| body.last_chunk())) {
-            chain.set(*last);
+        let last = end.checked_sub(self.block_len()).and_then(|start| body.get(start..end));
+        if let (Some(chain), Some(last)) = (&self.chain, last) {
+            let mut block = [0; BLOCK_MAX];
+            block.iter_mut().zip(last).for_each(|(slot, &byte)| *slot = byte);
+            chain.set(block);
         }
     }
 
@@ -97,16 +124,27 @@ impl CbcKey {
         if let Some(tag) = outer_tag {
             self.mac.verify(seq, header, sealed, tag)?;
         }
+        let block = self.block_len();
+        let chained;
         let (vector, text) = match &self.chain {
-            Some(chain) => (chain.get(), sealed),
-            None => sealed.split_first_chunk::<BLOCK>().map(|(vector, text)| (*vector, text))?,
+            Some(chain) => {
+                chained = chain.get();
+                (chained.get(..block)?, sealed)
+            }
+            None => sealed.split_at_checked(block)?,
         };
-        if text.is_empty() || !text.len().is_multiple_of(BLOCK) {
+        if text.is_empty() || !text.len().is_multiple_of(block) {
             return None;
         }
         let out = out.get_mut(..text.len())?;
         out.copy_from_slice(text);
-        self.key.decrypt(out, DecryptionContext::Iv128((&vector).into())).ok()?;
+        match &self.cipher {
+            Cipher::Aes(key) => {
+                let vector: &[u8; BLOCK] = vector.try_into().ok()?;
+                key.decrypt(out, DecryptionContext::Iv128(vector.into())).ok()?;
+            }
+            Cipher::Other(cipher) => cbc_decrypt(&**cipher, vector, out),
+        }
         let padding = *out.last()?;
         let padded = out.len().checked_sub(usize::from(padding) + 1)?;
         if out.get(padded..)?.iter().any(|&byte| byte != padding) {

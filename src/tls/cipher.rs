@@ -2,6 +2,7 @@
 //! (RFC 8446 §5.2, RFC 5288, RFC 7905). Which key and number to try is left to `keyring`.
 
 use super::aead::{self, AeadKey, NONCE_LEN};
+use super::block::BLOCK_MAX;
 use super::cbc::{self, CbcKey, MacOrder, Vector};
 use super::reader::Reader;
 use super::record::{HEADER_LEN, RecordHeader};
@@ -84,7 +85,7 @@ impl Opener {
         let (mac_len, iv_len) = match suite.bulk {
             Bulk::Chacha20Poly1305 => (0, NONCE_LEN),
             _ if aead => (0, SALT_LEN),
-            _ => (suite.hash.output_len(), if cbc && version == TLS_1_0 { cbc::BLOCK } else { 0 }),
+            _ => (suite.hash.output_len(), if cbc && version == TLS_1_0 { cbc::block_len(suite.bulk) } else { 0 }),
         };
         let len = 2 * (mac_len + key_len + iv_len);
         let hash = (version == TLS_1_2).then(|| suite.prf12());
@@ -103,7 +104,9 @@ impl Opener {
             _ if aead => Kind::Explicit12 { key: AeadKey::new(suite.bulk, key)?, salt: iv.try_into().ok()? },
             _ if !cbc => Kind::Stream(Box::new(StreamKey::new(key, suite.hash, mac_key))),
             _ => {
-                let vector = iv.first_chunk().map_or(Vector::Explicit, |first| Vector::Chained(*first));
+                let mut first = [0; BLOCK_MAX];
+                first.iter_mut().zip(iv).for_each(|(slot, &byte)| *slot = byte);
+                let vector = if iv.is_empty() { Vector::Explicit } else { Vector::Chained(first) };
                 Kind::Cbc(Box::new(CbcKey::new(suite.bulk, key, (suite.hash, mac_key), session.order, vector)?))
             }
         };

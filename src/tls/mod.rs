@@ -3,6 +3,7 @@
 //! means to `http`. Sans-IO: no clock, file or socket.
 
 mod aead;
+mod block;
 mod cbc;
 mod certificate;
 mod cipher;
@@ -26,6 +27,7 @@ mod suite_names;
 mod tests;
 
 pub use aead::{AeadKey, CcmKey, NONCE_LEN, key_len as aead_key_len};
+pub use block::Block;
 pub use certificate::{
     CERTIFICATE_NAMES_MAX, CertificateForm, certificate, certificate_message, compressed_certificate_message,
 };

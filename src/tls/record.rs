@@ -195,6 +195,17 @@ impl Deframer {
         Some((header, self.unused().get(HEADER_LEN..)?))
     }
 
+    /// No more bytes come while a header waits for its body, so that one was an accident: goes on behind it. False where
+    /// nothing is left.
+    pub(super) fn pass_candidate(&mut self) -> bool {
+        if !self.scanning || self.unused().is_empty() {
+            return false;
+        }
+        self.head += 1;
+        self.offset += 1;
+        true
+    }
+
     /// Drops what is kept, and the room of it: many flows lie idle between records.
     /// Bytes kept of an unfinished record.
     pub(super) const fn held(&self) -> usize {
@@ -296,6 +307,20 @@ mod tests {
             records.extend(read(&mut deframer, rest));
             prop_assert_eq!(records, vec![(0, vec![1; 30]), (35, vec![2; 100]), (140, vec![3; 1])]);
         }
+    }
+
+    #[test]
+    fn a_header_that_was_none_does_not_hide_the_records_behind_it_at_the_end() {
+        let accident = [23, 3, 3, 0x40, 0];
+        let stream = [&[9; 7][..], &accident, &[8; 9], &record(23, &[2; 10]), &record(23, &[3; 4])].concat();
+        let mut deframer = Deframer::default();
+        deframer.lose(100);
+        assert!(read(&mut deframer, &stream).is_empty());
+        let mut records = Vec::new();
+        while deframer.pass_candidate() {
+            records.extend(read(&mut deframer, &[]));
+        }
+        assert_eq!(records, [(121, vec![2; 10]), (136, vec![3; 4])]);
     }
 
     #[test]

@@ -3,9 +3,13 @@
 use super::suite::Hash;
 use aws_lc_rs::{hkdf, hmac, tls_prf};
 use md5::{Digest, Md5};
+use sm3::Sm3;
 
 /// Longest output of [`expand_label`] asked for here or by QUIC: a SHA-384 secret.
 pub const EXPAND_MAX: usize = 48;
+
+/// What every label of TLS 1.3 begins with.
+const PREFIX: &[u8] = b"tls13 ";
 
 struct OutputLen(usize);
 
@@ -18,10 +22,10 @@ impl hkdf::KeyType for OutputLen {
 /// HKDF-Expand-Label with an empty context (RFC 8446 §7.1): fills `out` from `secret`. The label goes without `tls13 `.
 /// None where `hash` is none of TLS 1.3, or `secret` or `out` is longer than it allows.
 pub fn expand_label(hash: Hash, secret: &[u8], label: &[u8], out: &mut [u8]) -> Option<()> {
-    const PREFIX: &[u8] = b"tls13 ";
     let algorithm = match hash {
         Hash::Sha256 => hkdf::HKDF_SHA256,
         Hash::Sha384 => hkdf::HKDF_SHA384,
+        Hash::Sm3 => return expand_label_sm3(secret, label, out),
         Hash::Md5 | Hash::Sha1 => return None,
     };
     if secret.len() > EXPAND_MAX || out.len() > EXPAND_MAX {
@@ -32,6 +36,15 @@ pub fn expand_label(hash: Hash, secret: &[u8], label: &[u8], out: &mut [u8]) -> 
     let prk = hkdf::Prk::new_less_safe(algorithm, secret);
     let info = [&out_len[..], &label_len, PREFIX, label, &[0]];
     prk.expand(&info, OutputLen(out.len())).ok()?.fill(out).ok()
+}
+
+/// The same with SM3, for outputs of at most one digest, as all of TLS 1.3 are (RFC 5869 §2.3).
+fn expand_label_sm3(secret: &[u8], label: &[u8], out: &mut [u8]) -> Option<()> {
+    let out_len = u16::try_from(out.len()).ok()?.to_be_bytes();
+    let label_len = [u8::try_from(PREFIX.len() + label.len()).ok()?];
+    let bytes = hmac_of::<Sm3>(secret, &[&out_len, &label_len, PREFIX, label, &[0, 1]]);
+    out.copy_from_slice(bytes.get(..out.len())?);
+    Some(())
 }
 
 /// The pseudo-random function over a secret, a label and seeds: of TLS 1.2 with its hash (RFC 5246 §5), without
@@ -77,14 +90,19 @@ fn hmac_sha1(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
 
 /// HMAC-MD5 (RFC 2104) of a key of at most a block.
 pub(super) fn hmac_md5(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
+    hmac_of::<Md5>(key, parts)
+}
+
+/// HMAC of a hash with blocks of 64 bytes and a key of at most a block.
+pub(super) fn hmac_of<D: Digest>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
     let pad = |with: u8| {
         let mut block = [with; 64];
         block.iter_mut().zip(key).for_each(|(slot, byte)| *slot ^= byte);
         block
     };
-    let mut inner = Md5::new_with_prefix(pad(0x36));
+    let mut inner = D::new_with_prefix(pad(0x36));
     parts.iter().for_each(|part| inner.update(part));
-    Md5::new_with_prefix(pad(0x5c)).chain_update(inner.finalize()).finalize().to_vec()
+    D::new_with_prefix(pad(0x5c)).chain_update(inner.finalize()).finalize().to_vec()
 }
 
 #[cfg(test)]

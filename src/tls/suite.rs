@@ -1,6 +1,7 @@
 //! What a cipher suite number means: its IANA name, and from the name the cipher, the MAC and the hash of the key
 //! schedule. Suites that cannot be opened still have their name.
 
+use super::block::Block;
 use super::suite_names::SUITE_NAMES;
 
 /// The bulk cipher of a suite.
@@ -20,6 +21,12 @@ pub enum Bulk {
     Aes128Ccm(u8),
     /// AES-256 in counter mode with CBC-MAC (RFC 6655), tag length in bytes.
     Aes256Ccm(u8),
+    /// Another block cipher in cipher block chaining mode.
+    BlockCbc(Block),
+    /// Another block cipher in Galois/counter mode (RFC 6367, RFC 6209, RFC 8998).
+    BlockGcm(Block),
+    /// Another block cipher in counter mode with CBC-MAC, tags of 16 bytes (RFC 8998).
+    BlockCcm(Block),
     /// RC4 with 128-bit keys (RFC 5246 appendix C).
     Rc4,
     /// No encryption, only a MAC.
@@ -34,7 +41,13 @@ impl Bulk {
     pub const fn is_aead(self) -> bool {
         matches!(
             self,
-            Self::Aes128Gcm | Self::Aes256Gcm | Self::Chacha20Poly1305 | Self::Aes128Ccm(_) | Self::Aes256Ccm(_)
+            Self::Aes128Gcm
+                | Self::Aes256Gcm
+                | Self::Chacha20Poly1305
+                | Self::Aes128Ccm(_)
+                | Self::Aes256Ccm(_)
+                | Self::BlockGcm(_)
+                | Self::BlockCcm(_)
         )
     }
 }
@@ -50,6 +63,8 @@ pub enum Hash {
     Sha256,
     /// SHA-384.
     Sha384,
+    /// SM3 (GB/T 32905).
+    Sm3,
 }
 
 impl Hash {
@@ -59,7 +74,7 @@ impl Hash {
         match self {
             Self::Md5 => 16,
             Self::Sha1 => 20,
-            Self::Sha256 => 32,
+            Self::Sha256 | Self::Sm3 => 32,
             Self::Sha384 => 48,
         }
     }
@@ -79,7 +94,7 @@ pub struct Suite {
 }
 
 /// The suites of TLS 1.3 that can be opened, the likeliest first.
-const TLS13_SUITES: [u16; 5] = [0x1301, 0x1302, 0x1303, 0x1304, 0x1305];
+const TLS13_SUITES: [u16; 7] = [0x1301, 0x1302, 0x1303, 0x1304, 0x1305, 0x00c6, 0x00c7];
 
 impl Suite {
     /// The suite of a number, if the registry has it.
@@ -128,7 +143,28 @@ fn bulk_of(name: &str) -> Bulk {
         _ if name.contains("AES_256_CCM") => Bulk::Aes256Ccm(ccm(name)),
         _ if name.contains("RC4_128") => Bulk::Rc4,
         _ if name.contains("WITH_NULL_") && name != "TLS_NULL_WITH_NULL_NULL" => Bulk::Null,
-        _ => Bulk::Unsupported,
+        _ => other_bulk(name).unwrap_or(Bulk::Unsupported),
+    }
+}
+
+/// The ciphers of old and of national suites.
+fn other_bulk(name: &str) -> Option<Bulk> {
+    let (block, mode) = [
+        ("3DES_EDE_", Block::TripleDes),
+        ("WITH_DES_", Block::Des),
+        ("CAMELLIA_128_", Block::Camellia128),
+        ("CAMELLIA_256_", Block::Camellia256),
+        ("ARIA_128_", Block::Aria128),
+        ("ARIA_256_", Block::Aria256),
+        ("SM4_", Block::Sm4),
+    ]
+    .into_iter()
+    .find_map(|(mark, block)| Some((block, name.split_once(mark)?.1)))?;
+    match mode.split_once('_')?.0 {
+        "CBC" => Some(Bulk::BlockCbc(block)),
+        "GCM" => Some(Bulk::BlockGcm(block)),
+        "CCM" => Some(Bulk::BlockCcm(block)),
+        _ => None,
     }
 }
 
@@ -136,6 +172,7 @@ fn hash_of(name: &str) -> Hash {
     match name {
         _ if name.ends_with("_SHA384") => Hash::Sha384,
         _ if name.ends_with("_SHA") => Hash::Sha1,
+        _ if name.ends_with("_SM3") => Hash::Sm3,
         _ if name.ends_with("_MD5") => Hash::Md5,
         _ => Hash::Sha256,
     }
@@ -144,7 +181,7 @@ fn hash_of(name: &str) -> Hash {
 #[cfg(test)]
 mod tests {
     use super::super::suite_names::SUITE_NAMES;
-    use super::{Bulk, Hash, Suite, suite_name};
+    use super::{Block, Bulk, Hash, Suite, suite_name};
 
     #[test]
     fn the_registry_is_sorted_so_that_every_suite_is_found() {
@@ -158,6 +195,15 @@ mod tests {
         assert_eq!(facts(0x1302), Some((Bulk::Aes256Gcm, Hash::Sha384)));
         assert_eq!(facts(0xc0ae), Some((Bulk::Aes128Ccm(8), Hash::Sha256)));
         assert_eq!(facts(0xc014), Some((Bulk::Aes256Cbc, Hash::Sha1)));
+        assert_eq!(facts(0x000a), Some((Bulk::BlockCbc(Block::TripleDes), Hash::Sha1)));
+        assert_eq!(facts(0x0009), Some((Bulk::BlockCbc(Block::Des), Hash::Sha1)));
+        assert_eq!(facts(0x0008), Some((Bulk::Unsupported, Hash::Sha1)), "40 bits for export");
+        assert_eq!(facts(0x00c6), Some((Bulk::BlockGcm(Block::Sm4), Hash::Sm3)));
+        assert_eq!(facts(0x00c7), Some((Bulk::BlockCcm(Block::Sm4), Hash::Sm3)));
+        assert_eq!(facts(0xc072), Some((Bulk::BlockCbc(Block::Camellia128), Hash::Sha256)));
+        assert_eq!(facts(0xc07b), Some((Bulk::BlockGcm(Block::Camellia256), Hash::Sha384)));
+        assert_eq!(facts(0xc03c), Some((Bulk::BlockCbc(Block::Aria128), Hash::Sha256)));
+        assert_eq!(facts(0xc051), Some((Bulk::BlockGcm(Block::Aria256), Hash::Sha384)));
         assert_eq!(facts(0x0005), Some((Bulk::Rc4, Hash::Sha1)));
         assert_eq!(suite_name(0xfefe), "0xfefe");
     }

@@ -432,6 +432,9 @@ fn with_loss(which: usize, at: usize, lost: usize, size: usize) -> (Heard, Vec<u
             }
         }
     }
+    let mut out = Output::new();
+    session.close(Direction::ToClient, &mut out);
+    heard.take(&mut out);
     (heard, wire.plain[1].clone())
 }
 

@@ -91,6 +91,7 @@ pub struct TlsSession {
     readable: bool,
     budget: u64,
     reported: Vec<&'static str>,
+    last_ts: Timestamp,
 }
 
 /// The record at hand.
@@ -124,6 +125,7 @@ impl TlsSession {
             readable: false,
             budget: TRIAL_BYTES_MAX,
             reported: Vec::new(),
+            last_ts: Timestamp::default(),
         }
     }
 
@@ -168,6 +170,7 @@ impl TlsSession {
     /// Takes the next ciphertext of a direction.
     pub fn chunk(&mut self, chunk: StreamChunk<'_>, out: &mut Output) {
         let direction = chunk.direction;
+        self.last_ts = chunk.ts;
         let mut deframer = std::mem::take(&mut self.side(direction).deframer);
         if chunk.gap > 0 {
             self.lose(direction, chunk.gap, &mut deframer, out);
@@ -187,6 +190,7 @@ impl TlsSession {
 
     /// A direction ended; what was not whole is used as far as it goes.
     pub fn close(&mut self, direction: Direction, out: &mut Output) {
+        self.scan_rest(direction, out);
         let side = self.side(direction);
         let clear = matches!(side.protection, Protection::Clear { .. });
         let deframer = std::mem::take(&mut side.deframer);
@@ -202,6 +206,19 @@ impl TlsSession {
         } else if header.kind == content::HANDSHAKE && self.client.is_none() {
             self.handshake_cut_in_record(direction, handshake, part, out);
         }
+    }
+
+    /// What was kept while a record was looked for may hold whole ones behind a header that was none.
+    fn scan_rest(&mut self, direction: Direction, out: &mut Output) {
+        let mut deframer = std::mem::take(&mut self.side(direction).deframer);
+        let nothing = StreamChunk { direction, ts: self.last_ts, bytes: &[], gap: 0 };
+        while deframer.pass_candidate() {
+            while let Some(found) = deframer.next(nothing.bytes, &mut 0) {
+                let confirmed = self.found(&found, &deframer, nothing, out);
+                deframer.resolve(&found, confirmed);
+            }
+        }
+        self.side(direction).deframer = deframer;
     }
 
     /// A ClientHello of which only the beginning was captured still has its name.
