@@ -4,7 +4,7 @@
 use super::block::{BLOCK_MAX, BlockCipher, cbc_decrypt};
 use super::mac::MacKey;
 use super::record::RecordHeader;
-use super::suite::{Bulk, Hash};
+use super::suite::Bulk;
 use aws_lc_rs::cipher::{AES_128, AES_256, DecryptingKey, DecryptionContext, UnboundCipherKey};
 use std::cell::Cell;
 
@@ -62,13 +62,7 @@ pub(super) const fn block_len(bulk: Bulk) -> usize {
 
 impl CbcKey {
     /// Keys from their parts of the key block.
-    pub(super) fn new(
-        bulk: Bulk,
-        key: &[u8],
-        (hash, mac_key): (Hash, &[u8]),
-        order: MacOrder,
-        vector: Vector,
-    ) -> Option<Self> {
+    pub(super) fn new(bulk: Bulk, key: &[u8], mac: MacKey, order: MacOrder, vector: Vector) -> Option<Self> {
         let aes = |algorithm| Some(Cipher::Aes(DecryptingKey::cbc(UnboundCipherKey::new(algorithm, key).ok()?).ok()?));
         let cipher = match bulk {
             Bulk::Aes128Cbc => aes(&AES_128)?,
@@ -80,7 +74,7 @@ impl CbcKey {
             Vector::Explicit => None,
             Vector::Chained(first) => Some(Cell::new(first)),
         };
-        Some(Self { cipher, mac: MacKey::new(hash, mac_key), order, chain })
+        Some(Self { cipher, mac, order, chain })
     }
 
     /// Bytes a record body has more than its content, with half a block of padding.
@@ -147,7 +141,7 @@ impl CbcKey {
         }
         let padding = *out.last()?;
         let padded = out.len().checked_sub(usize::from(padding) + 1)?;
-        if out.get(padded..)?.iter().any(|&byte| byte != padding) {
+        if !self.mac.leaves_padding_open() && out.get(padded..)?.iter().any(|&byte| byte != padding) {
             return None;
         }
         if outer_tag.is_some() {
@@ -162,7 +156,7 @@ impl CbcKey {
 
 #[cfg(test)]
 mod tests {
-    use super::{BLOCK, CbcKey, MacOrder, Vector};
+    use super::{BLOCK, CbcKey, MacKey, MacOrder, Vector};
     use crate::tls::record::RecordHeader;
     use crate::tls::suite::{Bulk, Hash};
     use aws_lc_rs::cipher::{AES_256, EncryptingKey, EncryptionContext, UnboundCipherKey};
@@ -196,7 +190,7 @@ mod tests {
     }
 
     fn key(order: MacOrder, vector: Vector) -> CbcKey {
-        CbcKey::new(Bulk::Aes256Cbc, &KEY, (Hash::Sha1, &MAC_KEY), order, vector).expect("a key")
+        CbcKey::new(Bulk::Aes256Cbc, &KEY, MacKey::new(Hash::Sha1, &MAC_KEY), order, vector).expect("a key")
     }
 
     #[test]

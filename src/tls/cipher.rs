@@ -4,9 +4,10 @@
 use super::aead::{self, AeadKey, NONCE_LEN};
 use super::block::BLOCK_MAX;
 use super::cbc::{self, CbcKey, MacOrder, Vector};
+use super::mac::MacKey;
 use super::reader::Reader;
 use super::record::{HEADER_LEN, RecordHeader};
-use super::schedule::{expand_label, prf};
+use super::schedule::{expand_label, prf, ssl3_prf};
 use super::stream::{self, StreamKey};
 use super::suite::{Bulk, Suite};
 use crate::model::KeySource;
@@ -14,6 +15,7 @@ use crate::model::KeySource;
 /// Bytes of a nonce that GCM and CCM send with each record in TLS 1.2 (RFC 5288 §3).
 const EXPLICIT_NONCE_LEN: usize = 8;
 const SALT_LEN: usize = 4;
+const SSL_3_0: u16 = 0x0300;
 const TLS_1_0: u16 = 0x0301;
 const TLS_1_2: u16 = 0x0303;
 
@@ -77,7 +79,7 @@ impl Opener {
         Some(Self { suite, source, kind })
     }
 
-    /// Keys of a master secret of TLS 1.0 to 1.2; none where the suite cannot be opened.
+    /// Keys of a master secret of SSL 3.0 to TLS 1.2; none where the suite cannot be opened.
     pub(super) fn tls12(session: Session12<'_>, role: Role, source: KeySource, master: &[u8]) -> Option<Self> {
         let Session12 { version, suite, .. } = session;
         let (aead, cbc) = (suite.bulk.is_aead(), cbc::key_len(suite.bulk).is_some());
@@ -85,11 +87,14 @@ impl Opener {
         let (mac_len, iv_len) = match suite.bulk {
             Bulk::Chacha20Poly1305 => (0, NONCE_LEN),
             _ if aead => (0, SALT_LEN),
-            _ => (suite.hash.output_len(), if cbc && version == TLS_1_0 { cbc::block_len(suite.bulk) } else { 0 }),
+            _ => (suite.hash.output_len(), if cbc && version <= TLS_1_0 { cbc::block_len(suite.bulk) } else { 0 }),
         };
         let len = 2 * (mac_len + key_len + iv_len);
         let hash = (version == TLS_1_2).then(|| suite.prf12());
-        let block = prf(hash, master, b"key expansion", &[session.server_random, session.client_random], len)?;
+        let block = match version {
+            SSL_3_0 => ssl3_prf(master, [session.server_random, session.client_random], len),
+            _ => prf(hash, master, b"key expansion", &[session.server_random, session.client_random], len)?,
+        };
         let mut block = Reader::new(&block);
         let mut part = |len: usize| {
             let (client, server) = (block.take(len)?, block.take(len)?);
@@ -99,15 +104,19 @@ impl Opener {
             })
         };
         let (mac_key, key, iv) = (part(mac_len)?, part(key_len)?, part(iv_len)?);
+        let mac = || match version {
+            SSL_3_0 => MacKey::ssl3(suite.hash, mac_key),
+            _ => MacKey::new(suite.hash, mac_key),
+        };
         let kind = match suite.bulk {
             Bulk::Chacha20Poly1305 => Kind::Implicit12 { key: AeadKey::new(suite.bulk, key)?, iv: iv.try_into().ok()? },
             _ if aead => Kind::Explicit12 { key: AeadKey::new(suite.bulk, key)?, salt: iv.try_into().ok()? },
-            _ if !cbc => Kind::Stream(Box::new(StreamKey::new(key, suite.hash, mac_key))),
+            _ if !cbc => Kind::Stream(Box::new(StreamKey::new(key, mac()))),
             _ => {
                 let mut first = [0; BLOCK_MAX];
                 first.iter_mut().zip(iv).for_each(|(slot, &byte)| *slot = byte);
                 let vector = if iv.is_empty() { Vector::Explicit } else { Vector::Chained(first) };
-                Kind::Cbc(Box::new(CbcKey::new(suite.bulk, key, (suite.hash, mac_key), session.order, vector)?))
+                Kind::Cbc(Box::new(CbcKey::new(suite.bulk, key, mac(), session.order, vector)?))
             }
         };
         Some(Self { suite, source, kind })

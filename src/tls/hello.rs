@@ -116,6 +116,33 @@ pub fn client_hello(body: &[u8]) -> Option<ClientHello> {
     Some(hello)
 }
 
+/// Reads a ClientHello in the form of SSL 2.0, by which old clients offer what is newer (RFC 5246 appendix E.2), from
+/// the beginning of a stream. Gives its length too. None where it is none, or not whole.
+#[must_use]
+pub fn ssl2_client_hello(bytes: &[u8]) -> Option<(ClientHello, usize)> {
+    let [high, low, rest @ ..] = bytes else { return None };
+    let len = usize::from(high & 0x7f) << 8 | usize::from(*low);
+    let mut reader = Reader::new(rest.get(..len).filter(|_| high & 0x80 != 0)?);
+    if reader.u8()? != 1 {
+        return None;
+    }
+    let legacy_version = reader.u16().filter(|version| version >> 8 == 3)?;
+    let (suites, session_id, challenge) = (reader.u16()?, reader.u16()?, reader.u16()?);
+    let mut suite_list = Reader::new(reader.take(usize::from(suites)).filter(|_| suites % 3 == 0)?);
+    let session_id = reader.take(usize::from(session_id))?.to_vec();
+    let challenge =
+        reader.take(usize::from(challenge)).filter(|c| (16..=32).contains(&c.len()) && reader.is_empty())?;
+    let mut hello = ClientHello { legacy_version, session_id, complete: true, ..ClientHello::default() };
+    while let (Some(first), Some(suite)) = (suite_list.u8(), suite_list.u16()) {
+        // Others are suites of SSL 2.0 itself.
+        if first == 0 {
+            hello.suites.push(suite);
+        }
+    }
+    hello.random.iter_mut().rev().zip(challenge.iter().rev()).for_each(|(slot, &byte)| *slot = byte);
+    Some((hello, 2 + len))
+}
+
 impl ClientHello {
     fn extension(&mut self, kind: u16, data: Reader<'_>) {
         self.extensions.push(kind);
@@ -248,7 +275,7 @@ fn text(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{client_hello, encrypted_extensions_alpn, server_hello};
+    use super::{client_hello, encrypted_extensions_alpn, server_hello, ssl2_client_hello};
     use proptest::prelude::*;
 
     fn sized16(body: &[u8]) -> Vec<u8> {
@@ -283,6 +310,18 @@ mod tests {
         assert_eq!(hello.suites, [0x1301, 0xc02f]);
         assert_eq!(hello.random, [7; 32]);
         assert!(hello.complete);
+    }
+
+    #[test]
+    fn a_hello_of_ssl_2_gives_its_challenge_as_the_random() {
+        let mut bytes = vec![0x80, 0x1f, 1, 3, 1, 0, 6, 0, 0, 0, 16, 0, 0, 0x2f, 1, 0, 0x80];
+        bytes.extend([0xab; 16]);
+        bytes.push(0x16);
+        let (hello, len) = ssl2_client_hello(&bytes).expect("a hello");
+        assert_eq!((len, hello.legacy_version, hello.suites), (33, 0x0301, vec![0x002f]));
+        assert_eq!(hello.random, std::array::from_fn(|at| if at < 16 { 0 } else { 0xab }));
+        assert_eq!(ssl2_client_hello(&bytes[..32]), None);
+        assert_eq!(ssl2_client_hello(b"GET / HTTP/1.1\r\n"), None);
     }
 
     #[test]

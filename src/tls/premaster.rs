@@ -1,7 +1,7 @@
 //! Premaster secrets to master secrets (RFC 5246 §8.1, RFC 7627). The extended derivation runs over what the handshake
 //! said, so that is kept here where a key log has premaster secrets at all.
 
-use super::schedule::prf;
+use super::schedule::{prf, ssl3_prf};
 use super::suite::{Hash, Suite};
 use aws_lc_rs::digest;
 use md5::{Digest, Md5};
@@ -10,6 +10,7 @@ use md5::{Digest, Md5};
 pub const TRANSCRIPT_MAX: usize = 128 * 1024;
 
 const MASTER_LEN: usize = 48;
+const SSL_3_0: u16 = 0x0300;
 const TLS_1_2: u16 = 0x0303;
 const HEADER_LEN: usize = 4;
 const HELLO_REQUEST: u8 = 0;
@@ -85,6 +86,9 @@ pub(super) struct Exchange<'a> {
 impl Exchange<'_> {
     /// The master secret; none where it takes messages that were not seen.
     pub(super) fn master(&self, premaster: &[u8]) -> Option<Vec<u8>> {
+        if self.version == SSL_3_0 {
+            return Some(ssl3_prf(premaster, [self.client_random, self.server_random], MASTER_LEN));
+        }
         let hash = (self.version == TLS_1_2).then(|| self.suite.prf12());
         if !self.extended {
             return prf(hash, premaster, b"master secret", &[self.client_random, self.server_random], MASTER_LEN);

@@ -1,6 +1,7 @@
 //! Whether the beginning of a stream is TLS, by its record headers alone; also where a capture begins mid-stream.
 
 use super::handshake::kind;
+use super::hello::ssl2_client_hello;
 use super::record::{HEADER_LEN, RecordHeader, content};
 
 /// An answer about the beginning of a stream.
@@ -17,6 +18,9 @@ pub enum Probe {
 /// Whether `bytes`, the first of a direction, are TLS records. Never [`Probe::Unsure`] from five bytes on.
 #[must_use]
 pub fn probe(bytes: &[u8]) -> Probe {
+    if ssl2_client_hello(bytes).is_some() {
+        return Probe::Yes;
+    }
     if bytes.len() < HEADER_LEN {
         let fits = match bytes {
             [] => true,

@@ -184,6 +184,16 @@ impl Deframer {
         Loss::Across
     }
 
+    /// Whether nothing of the stream was seen yet.
+    pub(super) const fn is_at_start(&self) -> bool {
+        self.offset == 0 && self.kept.is_empty() && !self.scanning
+    }
+
+    /// So many bytes of the stream are no records.
+    pub(super) const fn pass(&mut self, len: usize) {
+        self.offset += len as u64;
+    }
+
     /// Stream offset of the next byte to use.
     pub(super) const fn offset(&self) -> u64 {
         self.offset

@@ -1,7 +1,7 @@
 //! Key schedules: secrets of a key log to record keys (RFC 8446 §7, RFC 5246 §6.3). `expand_label` serves QUIC too.
 
 use super::suite::Hash;
-use aws_lc_rs::{hkdf, hmac, tls_prf};
+use aws_lc_rs::{digest, hkdf, hmac, tls_prf};
 use md5::{Digest, Md5};
 use sm3::Sm3;
 
@@ -67,6 +67,21 @@ pub(super) fn prf(hash: Option<Hash>, secret: &[u8], label: &[u8], seeds: &[&[u8
     Some(secret.derive(label, &seeds, len).ok()?.as_ref().to_vec())
 }
 
+/// The key derivation of SSL 3.0 (RFC 6101 §6.1 and §6.2.2): MD5 over a secret and a SHA-1 that begins with `A`, `BB` …
+pub(super) fn ssl3_prf(secret: &[u8], seeds: [&[u8; 32]; 2], len: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(len + 16);
+    for (letter, count) in (b'A'..=b'Z').zip(1..) {
+        if out.len() >= len {
+            break;
+        }
+        let mut inner = digest::Context::new(&digest::SHA1_FOR_LEGACY_USE_ONLY);
+        [&[letter].repeat(count)[..], secret, seeds[0], seeds[1]].into_iter().for_each(|part| inner.update(part));
+        out.extend_from_slice(&Md5::new_with_prefix(secret).chain_update(inner.finish()).finalize());
+    }
+    out.truncate(len);
+    out
+}
+
 /// Mixes P_hash of RFC 2246 §5 into `out`.
 fn xor_p_hash(hmac: fn(&[u8], &[&[u8]]) -> Vec<u8>, secret: &[u8], seed: &[u8], out: &mut [u8]) {
     let mut a = hmac(secret, &[seed]);
@@ -107,11 +122,17 @@ pub(super) fn hmac_of<D: Digest>(key: &[u8], parts: &[&[u8]]) -> Vec<u8> {
 
 #[cfg(test)]
 mod tests {
-    use super::expand_label;
+    use super::{expand_label, ssl3_prf};
     use crate::tls::suite::Hash;
 
     fn hex(text: &str) -> Vec<u8> {
         (0..text.len() / 2).map(|i| u8::from_str_radix(&text[i * 2..i * 2 + 2], 16).expect("hex")).collect()
+    }
+
+    #[test]
+    fn keys_of_ssl_3_are_md5_over_sha_1() {
+        let bytes = ssl3_prf(&[7; 48], [&[1; 32], &[2; 32]], 40);
+        assert_eq!(bytes, hex("4516c1927d98a152f7aff20e04b8fec357cccfe9d026b38bf74733a1dd22e36b5f25a5da5c511ff8"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 
 use super::mac::MacKey;
 use super::record::RecordHeader;
-use super::suite::{Bulk, Hash};
+use super::suite::Bulk;
 use std::cell::RefCell;
 
 /// Keys of one direction.
@@ -23,9 +23,9 @@ pub(super) const fn key_len(bulk: Bulk) -> Option<usize> {
 
 impl StreamKey {
     /// Keys from their parts of the key block.
-    pub(super) fn new(key: &[u8], hash: Hash, mac_key: &[u8]) -> Self {
+    pub(super) fn new(key: &[u8], mac: MacKey) -> Self {
         let cipher = (!key.is_empty()).then(|| RefCell::new(Rc4::new(key)));
-        Self { cipher, mac: MacKey::new(hash, mac_key) }
+        Self { cipher, mac }
     }
 
     /// Bytes a record body has more than its content.

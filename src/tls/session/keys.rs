@@ -33,7 +33,7 @@ impl TlsSession {
             return Err(if known { OpaqueReason::NoHandshake } else { OpaqueReason::NoKey });
         };
         let suite = server.suite.filter(|&suite| Opener::supports(suite));
-        let version = self.version.filter(|version| (0x0301..=0x0303).contains(version));
+        let version = self.version.filter(|version| (0x0300..=0x0303).contains(version));
         let masters = match (suite.or(server.suite), version) {
             (Some(suite), Some(version)) => self.masters(client, server, suite, version),
             _ => self.known_masters(client, server).map(owned).collect(),

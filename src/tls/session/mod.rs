@@ -176,6 +176,13 @@ impl TlsSession {
             self.lose(direction, chunk.gap, &mut deframer, out);
         }
         let mut at = 0;
+        if deframer.is_at_start()
+            && let Some((hello, len)) = hello::ssl2_client_hello(chunk.bytes)
+        {
+            self.client_hello(direction, &hello, out);
+            deframer.pass(len);
+            at = len;
+        }
         loop {
             if matches!(self.side(direction).protection, Protection::Opaque) {
                 out.opaque_bytes += chunk.bytes.len().saturating_sub(at) as u64;
