@@ -74,6 +74,11 @@ impl QuicLayer {
         self.connections.iter().any(|known| known.connection.claims(direction, payload) == Claim::Certain)
     }
 
+    /// Whether a datagram may belong to one of the connections.
+    pub(super) fn may_take(&self, direction: Direction, payload: &[u8]) -> bool {
+        self.connection_of(direction, payload).is_some()
+    }
+
     /// What is known of the session: that of the first connection which asked for a name.
     pub(super) fn tls(&self) -> Option<Arc<TlsInfo>> {
         let mut infos = self.connections.iter().map(|known| known.connection.info());

@@ -8,6 +8,7 @@ use super::connection::{LateKeys, Shared, Stack};
 use super::event::{Event, FlowSummary};
 use super::intake::{Item, ItemKind, PacketItem, TcpItem};
 use super::observe::Observer;
+use super::paths::Paths;
 use super::quic_layer::QuicLayer;
 use super::ready::ReadyItem;
 use super::tls_layer::NO_LONGER_HELD;
@@ -16,6 +17,7 @@ use crate::flow::{Delivery, Segment, TcpStream};
 use crate::model::{
     Direction, FlowId, Layer, NameSource, OpaqueReason, StreamChunk, Timestamp, TlsInfo, TransportProtocol, Weird,
 };
+use crate::quic;
 use crate::tls::KeyLog;
 use rustc_hash::FxHashMap;
 use std::collections::hash_map::Entry;
@@ -30,6 +32,7 @@ pub(super) type Ordered = (u64, Event);
 /// The flows of one shard.
 pub(super) struct Shard {
     flows: FxHashMap<FlowId, FlowState>,
+    paths: Paths,
     keys: Arc<KeyLog>,
     late_keys: LateKeys,
     output: Emitting,
@@ -51,6 +54,8 @@ struct FlowState {
     opaque_reason: Option<OpaqueReason>,
     host: Option<(Arc<str>, NameSource)>,
     exchanges: u32,
+    /// Whether it goes on with the connections of another flow, which knows what was read.
+    follows: bool,
     content: Content,
 }
 
@@ -78,7 +83,7 @@ impl Shard {
     ) -> Self {
         let collected = Collected::new(observer.is_some());
         let output = Emitting { observer, exchanges, collected };
-        Self { flows: FxHashMap::default(), keys, late_keys, output }
+        Self { flows: FxHashMap::default(), paths: Paths::default(), keys, late_keys, output }
     }
 
     /// Sessions that begin from now on look their keys up here, and closed ones that wait for theirs are tried again.
@@ -115,14 +120,16 @@ impl Shard {
 
     /// Takes an item; appends the events it leads to.
     pub(super) fn item(&mut self, item: Item<'_>, events: &mut Vec<Ordered>) {
-        let Self { flows, keys, late_keys, output } = self;
+        let Self { flows, paths, keys, late_keys, output } = self;
         let (order, ts) = (item.order, item.ts);
         match item.kind {
             ItemKind::End => {
-                if let Some(mut flow) = flows.remove(&item.flow) {
+                let mut next = Some(item.flow).filter(|&flow| !paths.must_stay(flow));
+                while let Some(mut flow) = next.take().and_then(|flow| flows.remove(&flow)) {
                     flow.finish(&mut output.collected);
                     output.emit(order, &mut flow, events);
                     events.push((order, Event::Flow(Box::new(flow.summary()))));
+                    next = paths.remove(flow.shared.key.server.ip(), flow.shared.flow);
                 }
             }
             ItemKind::StopWaiting => {
@@ -158,10 +165,81 @@ impl Shard {
                         None => return,
                     },
                 };
-                flow.packet(packet, ts, &mut output.collected);
-                output.emit(order, flow, events);
+                if matches!(flow.content, Content::Udp(_)) {
+                    self.datagram(item.flow, packet, order, ts, events);
+                } else {
+                    flow.packet(packet, ts, &mut output.collected);
+                    output.emit(order, flow, events);
+                }
             }
         }
+    }
+
+    /// Takes a datagram; one of a connection that began in another flow is read there.
+    fn datagram(&mut self, id: FlowId, packet: PacketItem<'_>, order: u64, ts: Timestamp, events: &mut Vec<Ordered>) {
+        let Self { flows, paths, output, .. } = self;
+        let origin = origin_of(flows, paths, id, &packet);
+        let Some([flow, origin]) = origin.and_then(|origin| two(flows, id, origin)) else {
+            let Some(flow) = flows.get_mut(&id) else { return };
+            flow.packet(packet, ts, &mut output.collected);
+            if flow.quic().is_some() {
+                paths.add(flow.shared.key.server.ip(), id);
+            }
+            output.emit(order, flow, events);
+            return;
+        };
+        let bytes = packet.payload.len() as u64;
+        flow.last_ts = flow.last_ts.max(ts);
+        flow.bytes += bytes;
+        if flow.shared.app.is_none() {
+            flow.shared.app.clone_from(&packet.app);
+        }
+        let before = origin.bytes;
+        origin.packet(packet, ts, &mut output.collected);
+        origin.bytes = before;
+        // What stayed closed belongs to where it was sent; the rest to where the connection began.
+        flow.opaque_bytes += std::mem::take(&mut output.collected.opaque_bytes).min(bytes);
+        if let Some(reason) = output.collected.opaque_reason.take() {
+            flow.opaque_reason = Some(reason);
+        }
+        output.emit(order, origin, events);
+        flow.follows = true;
+        let sni =
+            || origin.quic().and_then(QuicLayer::tls).and_then(|tls| tls.sni.as_deref().map(str::to_ascii_lowercase));
+        flow.host = origin.host.clone().or_else(|| Some((Arc::from(sni()?), NameSource::Sni)));
+    }
+}
+
+/// The flow in which the connection began that a datagram belongs to, if that is another.
+fn origin_of(
+    flows: &FxHashMap<FlowId, FlowState>,
+    paths: &mut Paths,
+    id: FlowId,
+    packet: &PacketItem<'_>,
+) -> Option<FlowId> {
+    let flow = flows.get(&id)?;
+    let (direction, payload) = (packet.direction, &packet.payload[..]);
+    let knows = |flow: FlowId| {
+        let quic = flows.get(&flow).and_then(FlowState::quic);
+        quic.is_some_and(|quic| quic.knows(direction, payload))
+    };
+    match (paths.origin(id), flow.quic()) {
+        (Some(origin), None) => {
+            let quic = flows.get(&origin).and_then(FlowState::quic)?;
+            quic.may_take(direction, payload).then_some(origin)
+        }
+        (Some(origin), Some(own)) => (!own.knows(direction, payload) && knows(origin)).then_some(origin),
+        (None, Some(_)) => None,
+        (None, None) if quic::probe(payload) == quic::Probe::No => None,
+        (None, None) => paths.find(flow.shared.key.server.ip(), id, knows),
+    }
+}
+
+/// Two flows at once.
+fn two(flows: &mut FxHashMap<FlowId, FlowState>, one: FlowId, other: FlowId) -> Option<[&mut FlowState; 2]> {
+    match flows.get_disjoint_mut([&one, &other]) {
+        [Some(one), Some(other)] => Some([one, other]),
+        _ => None,
     }
 }
 
@@ -267,6 +345,7 @@ impl FlowState {
             opaque_reason: None,
             host: None,
             exchanges: 0,
+            follows: false,
             content,
         }
     }
@@ -342,6 +421,13 @@ impl FlowState {
         }
     }
 
+    fn quic(&self) -> Option<&QuicLayer> {
+        match &self.content {
+            Content::Udp(udp) => udp.quic(),
+            Content::Tcp(_) | Content::Ready(_) => None,
+        }
+    }
+
     fn summary(&self) -> FlowSummary {
         let tls = match &self.content {
             Content::Tcp(tcp) => tcp.over.clone().unwrap_or_else(|| tcp.stack.tls()),
@@ -349,7 +435,7 @@ impl FlowState {
             Content::Ready(tls) => tls.clone(),
         };
         // A session nothing was read of is closed as a whole, its handshake included.
-        let closed = self.exchanges == 0 && self.opaque_reason.is_some();
+        let closed = self.exchanges == 0 && self.opaque_reason.is_some() && !self.follows;
         FlowSummary {
             id: self.shared.flow,
             key: self.shared.key,
