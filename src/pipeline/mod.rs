@@ -17,6 +17,8 @@ mod parallel;
 mod paths;
 mod questions;
 mod quic_layer;
+#[cfg(test)]
+mod quic_tests;
 mod ready;
 mod resolvers;
 mod shard;

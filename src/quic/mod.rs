@@ -14,7 +14,7 @@ mod ranges;
 mod space;
 mod streams;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod version;
 
 pub use assembler::PIECES_MAX;

@@ -3,6 +3,8 @@
 //! Control, encoder and push streams are followed here, messages are put together by `streams`. A field section that
 //! needs table entries which have not come yet waits for them, and so does what stands behind it on its stream.
 
+#[cfg(test)]
+pub(crate) mod encoder;
 mod frames;
 mod multiplexed;
 pub mod qpack;

@@ -1,5 +1,6 @@
 //! Conversations of HTTP/3 as their streams carry them.
 
+use super::encoder::{data, frame, get, headers, insert, status, varint};
 use super::{Http3, MESSAGES_MAX, Multiplexed};
 use crate::http::{Context, Output};
 use crate::model::Direction::{self, ToClient, ToServer};
@@ -67,53 +68,6 @@ fn lines(exchanges: &[Exchange]) -> Vec<String> {
 
 fn reasons(out: &Output) -> Vec<&'static str> {
     out.weirds.iter().map(|weird| weird.reason).collect()
-}
-
-fn varint(value: usize) -> Vec<u8> {
-    match value {
-        0..64 => vec![value as u8],
-        64..16_384 => vec![0x40 | (value >> 8) as u8, value as u8],
-        _ => [&[0x80 | (value >> 24) as u8][..], &(value as u32).to_be_bytes()[1..]].concat(),
-    }
-}
-
-fn frame(kind: usize, payload: &[u8]) -> Vec<u8> {
-    [varint(kind), varint(payload.len()), payload.to_vec()].concat()
-}
-
-fn string(prefix: u32, first: u8, text: &str) -> Vec<u8> {
-    let most = (1usize << prefix) - 1;
-    assert!(text.len() < most + 128);
-    let mut coded = vec![first | text.len().min(most) as u8];
-    coded.extend(text.len().checked_sub(most).map(|rest| rest as u8));
-    [coded, text.as_bytes().to_vec()].concat()
-}
-
-/// HEADERS of literal fields.
-fn headers(fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut section = vec![0, 0];
-    for (name, value) in fields {
-        section.extend(string(3, 0x20, name));
-        section.extend(string(7, 0, value));
-    }
-    frame(1, &section)
-}
-
-fn get(path: &str) -> Vec<u8> {
-    headers(&[(":method", "GET"), (":scheme", "https"), (":authority", "a.example"), (":path", path)])
-}
-
-fn status(code: &str) -> Vec<u8> {
-    headers(&[(":status", code)])
-}
-
-fn data(bytes: &[u8]) -> Vec<u8> {
-    frame(0, bytes)
-}
-
-/// An instruction that inserts a field.
-fn insert(name: &str, value: &str) -> Vec<u8> {
-    [string(5, 0x40, name), string(7, 0, value)].concat()
 }
 
 /// Settings of a server that allows a table of 4096 bytes.

@@ -2,5 +2,5 @@
 
 mod dialogues;
 mod losses;
-mod peer;
+pub(crate) mod peer;
 mod vectors;

@@ -11,7 +11,7 @@ use rustls::quic::{
 use rustls::{ClientConfig, RootCertStore, ServerConfig, Side, SupportedCipherSuite};
 use std::sync::{Arc, Mutex};
 
-pub(super) use Direction::{ToClient, ToServer};
+pub(crate) use Direction::{ToClient, ToServer};
 
 /// Collects what rustls logs, as text.
 #[derive(Debug, Default)]
@@ -26,7 +26,7 @@ impl rustls::KeyLog for Log {
 }
 
 /// Both ends' settings and their key log.
-pub(super) struct Ends {
+pub(crate) struct Ends {
     client: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
     log: Arc<Log>,
@@ -35,7 +35,7 @@ pub(super) struct Ends {
 
 /// An encryption level.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Level {
+pub(crate) enum Level {
     Initial,
     Early,
     Handshake,
@@ -43,13 +43,13 @@ pub(super) enum Level {
 }
 
 /// A connection after its handshake, nothing of which has been sent yet.
-pub(super) struct Dialogue {
-    pub(super) version: Version,
+pub(crate) struct Dialogue {
+    pub(crate) version: Version,
     /// The first connection ID the client addresses.
-    pub(super) first_dcid: Vec<u8>,
+    pub(crate) first_dcid: Vec<u8>,
     /// The IDs packets are addressed by, by direction.
-    pub(super) cids: [Vec<u8>; 2],
-    pub(super) token: Vec<u8>,
+    pub(crate) cids: [Vec<u8>; 2],
+    pub(crate) token: Vec<u8>,
     /// CRYPTO streams by direction and level (Initial, Handshake).
     crypto: [[Vec<u8>; 2]; 2],
     early: Option<DirectionalKeys>,
@@ -57,13 +57,19 @@ pub(super) struct Dialogue {
     app: [DirectionalKeys; 2],
     next: [Secrets; 2],
     /// Packet number spaces by direction.
-    pub(super) numbers: [[u64; 3]; 2],
+    pub(crate) numbers: [[u64; 3]; 2],
     /// Key phase by direction.
     phase: [bool; 2],
     log: String,
 }
 
-pub(super) fn ends(version: Version, suite: SupportedCipherSuite) -> Ends {
+/// Ends that speak HTTP/3.
+pub(crate) fn ends(version: Version, suite: SupportedCipherSuite) -> Ends {
+    ends_of(version, suite, "h3")
+}
+
+/// Ends that agree on this protocol.
+pub(crate) fn ends_of(version: Version, suite: SupportedCipherSuite, alpn: &str) -> Ends {
     let provider = Arc::new(CryptoProvider { cipher_suites: vec![suite], ..provider::default_provider() });
     let log = Arc::new(Log::default());
     let issued = rcgen::generate_simple_self_signed(["app.example.com".to_owned()]).expect("a certificate");
@@ -84,21 +90,26 @@ pub(super) fn ends(version: Version, suite: SupportedCipherSuite) -> Ends {
         .with_root_certificates(roots)
         .with_no_client_auth();
     client.key_log = Arc::clone(&log) as Arc<dyn rustls::KeyLog>;
-    client.alpn_protocols = vec![b"h3".to_vec(), b"hq".to_vec()];
+    client.alpn_protocols = vec![alpn.as_bytes().to_vec(), b"other".to_vec()];
     client.enable_early_data = true;
-    server.alpn_protocols = vec![b"h3".to_vec()];
+    server.alpn_protocols = vec![alpn.as_bytes().to_vec()];
     server.max_early_data_size = u32::MAX;
     Ends { client: Arc::new(client), server: Arc::new(server), log, version }
 }
 
 /// Both ends with the usual suite and version.
-pub(super) fn usual() -> Dialogue {
-    ends(Version::V1, provider::cipher_suite::TLS13_AES_128_GCM_SHA256).dialogue()
+pub(crate) fn usual() -> Dialogue {
+    usual_of("h3")
+}
+
+/// The same for another protocol.
+pub(crate) fn usual_of(alpn: &str) -> Dialogue {
+    ends_of(Version::V1, provider::cipher_suite::TLS13_AES_128_GCM_SHA256, alpn).dialogue()
 }
 
 impl Ends {
     /// A handshake; a later one of the same ends resumes the earlier one's session.
-    pub(super) fn dialogue(&self) -> Dialogue {
+    pub(crate) fn dialogue(&self) -> Dialogue {
         self.log.0.lock().expect("no panic while logging").clear();
         let name = ServerName::try_from("app.example.com").expect("a name");
         let parameters = vec![0x0f, 0];
@@ -158,21 +169,26 @@ impl Ends {
 
 impl Dialogue {
     /// The secrets of the session.
-    pub(super) fn keys(&self) -> Arc<KeyLog> {
+    pub(crate) fn keys(&self) -> Arc<KeyLog> {
         let mut keys = KeyLog::new();
         assert_eq!(keys.add_text(KeySource::Keylog, self.log.as_bytes()), []);
         Arc::new(keys)
     }
 
+    /// The secrets of the session as a key log.
+    pub(crate) fn key_log(&self) -> &str {
+        &self.log
+    }
+
     /// What an end says in the handshake at a level, in CRYPTO frames of so many bytes.
-    pub(super) fn crypto(&self, way: Direction, level: Level, len: usize) -> Vec<Vec<u8>> {
+    pub(crate) fn crypto(&self, way: Direction, level: Level, len: usize) -> Vec<Vec<u8>> {
         let stream = &self.crypto[way.index()][usize::from(level == Level::Handshake)];
         let frame = |(at, bytes): (usize, &[u8])| [&[6][..], &varint(at * len), &varint(bytes.len()), bytes].concat();
         stream.chunks(len).enumerate().map(frame).collect()
     }
 
     /// The next packet of a direction and level.
-    pub(super) fn seal(&mut self, way: Direction, level: Level, payload: &[u8]) -> Vec<u8> {
+    pub(crate) fn seal(&mut self, way: Direction, level: Level, payload: &[u8]) -> Vec<u8> {
         let number = &mut self.numbers[way.index()][[0, 2, 1, 2][level as usize]];
         *number += 1;
         let number = *number - 1;
@@ -180,7 +196,7 @@ impl Dialogue {
     }
 
     /// A packet of a certain number.
-    pub(super) fn seal_as(&self, way: Direction, level: Level, number: u64, payload: &[u8]) -> Vec<u8> {
+    pub(crate) fn seal_as(&self, way: Direction, level: Level, number: u64, payload: &[u8]) -> Vec<u8> {
         let (to, from) = (&self.cids[way.index()], &self.cids[way.reversed().index()]);
         let to = if level == Level::Initial && way == ToServer { &self.first_dcid } else { to };
         let initial;
@@ -201,12 +217,12 @@ impl Dialogue {
     }
 
     /// A STREAM frame in a 1-RTT packet.
-    pub(super) fn stream(&mut self, way: Direction, id: u8, offset: usize, data: &[u8], fin: bool) -> Vec<u8> {
+    pub(crate) fn stream(&mut self, way: Direction, id: u8, offset: usize, data: &[u8], fin: bool) -> Vec<u8> {
         self.seal(way, Level::App, &stream_frame(id, offset, data, fin))
     }
 
     /// The packets of the whole handshake, in order.
-    pub(super) fn handshake(&mut self) -> Vec<(Direction, Vec<u8>)> {
+    pub(crate) fn handshake(&mut self) -> Vec<(Direction, Vec<u8>)> {
         let mut packets = Vec::new();
         for (way, level) in [
             (ToServer, Level::Initial),
@@ -222,19 +238,19 @@ impl Dialogue {
     }
 
     /// One side goes on to its next keys.
-    pub(super) fn update(&mut self, way: Direction) {
+    pub(crate) fn update(&mut self, way: Direction) {
         let at = way.index();
         self.app[at].packet = self.next[at].next_packet_keys().local;
         self.phase[at] = !self.phase[at];
     }
 }
 
-pub(super) fn stream_frame(id: u8, offset: usize, data: &[u8], fin: bool) -> Vec<u8> {
+pub(crate) fn stream_frame(id: u8, offset: usize, data: &[u8], fin: bool) -> Vec<u8> {
     [&[0x0e | u8::from(fin), id][..], &varint(offset), &varint(data.len()), data].concat()
 }
 
 /// A number of two bytes, or four.
-pub(super) fn varint(value: usize) -> Vec<u8> {
+pub(crate) fn varint(value: usize) -> Vec<u8> {
     match u16::try_from(value) {
         Ok(value) if value < 1 << 14 => (value | 0x4000).to_be_bytes().to_vec(),
         _ => (u32::try_from(value).expect("short") | 0x8000_0000).to_be_bytes().to_vec(),
@@ -242,7 +258,7 @@ pub(super) fn varint(value: usize) -> Vec<u8> {
 }
 
 /// The client's Initial packet of a certain number, with four bytes for it and no ID of its own.
-pub(super) fn seal_initial(version: Version, dcid: &[u8], number: u64, payload: Vec<u8>) -> Vec<u8> {
+pub(crate) fn seal_initial(version: Version, dcid: &[u8], number: u64, payload: Vec<u8>) -> Vec<u8> {
     let keys = initial_keys(version, dcid, ToServer);
     let mut header = long_header(version, Level::Initial, (dcid, &[]), &[], payload.len() + 2);
     header[0] |= 3;
@@ -250,14 +266,14 @@ pub(super) fn seal_initial(version: Version, dcid: &[u8], number: u64, payload: 
 }
 
 /// The client's first Initial packet under a version number reserved for greasing, else as in the first version.
-pub(super) fn seal_greased(dcid: &[u8], payload: &[u8]) -> Vec<u8> {
+pub(crate) fn seal_greased(dcid: &[u8], payload: &[u8]) -> Vec<u8> {
     let keys = initial_keys(Version::V1, dcid, ToServer);
     let mut header = long_header(Version::V1, Level::Initial, (dcid, &[]), &[], payload.len());
     header[1..5].copy_from_slice(&[0x1a, 0x2a, 0x3a, 0x4a]);
     protect(&*keys.header, &*keys.packet, header, 0, payload.to_vec())
 }
 
-pub(super) fn number_of(version: Version) -> u32 {
+pub(crate) fn number_of(version: Version) -> u32 {
     match version {
         Version::V2 => 0x6b33_43cf,
         Version::V1Draft => 0xff00_001d,
