@@ -53,8 +53,8 @@ pub fn exchange(exchange: &Exchange, out: &mut Vec<u8>) {
     push_json_opt(out, request.and_then(|request| request.authority.as_deref()));
     put(out, r#","path":"#);
     match request {
-        Some(request) => push_json_bytes(out, &request.target),
-        None => put(out, "null"),
+        Some(request) if !request.target.is_empty() => push_json_bytes(out, &request.target),
+        Some(_) | None => put(out, "null"),
     }
     put(out, r#","status":"#);
     match &exchange.response {

@@ -4,6 +4,7 @@ mod cli;
 mod demo;
 mod formats;
 mod har;
+mod http2;
 mod names;
 mod run;
 mod running;

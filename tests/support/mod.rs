@@ -4,6 +4,7 @@
 pub(crate) mod demo;
 pub(crate) mod file;
 pub(crate) mod http;
+pub(crate) mod http2;
 pub(crate) mod link;
 pub(crate) mod packet;
 pub(crate) mod tcp;
