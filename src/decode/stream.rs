@@ -36,7 +36,7 @@ pub fn stream_fields(
 }
 
 /// Where JSON objects and gzip members stand, in order and apart.
-fn embedded(bytes: &[u8]) -> Vec<Range<usize>> {
+pub(super) fn embedded(bytes: &[u8]) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut end = 0;
     for at in memchr2_iter(b'{', 0x1f, bytes) {

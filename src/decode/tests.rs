@@ -316,3 +316,17 @@ proptest::proptest! {
         walk(&exchange(&target, &[("Cookie", &text), ("Referer", &target)], "", &[], b""), Side::Request, FieldKind::Leaf);
     }
 }
+
+#[test]
+fn json_and_gzip_behind_a_framing_are_read_in_bodies_too() {
+    let mqtt = [&b"\x32\x28\x00\x08app/push\x00\x07"[..], br#"{"id":"some value"}"#].concat();
+    let stomp = b"SEND\ndestination:/q\ncontent-length:19\n\n{\"id\":\"some value\"}\0";
+    for body in [&mqtt[..], stomp, br#"callback({"id":"some value"});"#] {
+        let (seen, weirds) = leaves("", &[], body);
+        has(&seen, "body/id/$.id", "json", "some value");
+        assert!(weirds.is_empty(), "{weirds:?}");
+    }
+    let framed = [&b"\x01\x00\x00\x02"[..], &gzip(br#"{"id":"some value"}"#)].concat();
+    let (seen, _) = leaves("application/octet-stream", &[], &framed);
+    has(&seen, "body/id/$.id", "gzip>json", "some value");
+}

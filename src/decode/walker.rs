@@ -2,6 +2,7 @@
 //! documents and leaves; it shows them to the visitor and asks the decoders about each in turn.
 
 use super::shape::Input;
+use super::stream::embedded;
 use super::{DECODED_MAX, DECODERS, DEPTH_MAX, Decoder, FIELDS_MAX, INFLATED_FREE, POINTER_MAX, Probe, RATIO_MAX};
 use crate::model::{Decoding, Document, Field, FieldKind, FlowId, Layer, Part, Side, Weird};
 use std::fmt::Write;
@@ -302,6 +303,10 @@ impl<'v> Walker<'v> {
         // A text that nothing could be cut from is a leaf of its own.
         if kind == FieldKind::Whole && self.fields == before {
             self.show(FieldKind::Leaf, doc, 0..doc.bytes.len(), doc.bytes);
+            // What stands behind a framing nobody knows is cut from it all the same.
+            for range in embedded(doc.bytes) {
+                self.leaf(doc, range.clone(), &doc.bytes[range], None);
+            }
         }
     }
 
