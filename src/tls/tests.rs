@@ -516,6 +516,13 @@ fn resumed_sessions_and_early_data_are_opened() {
         let (_, heard) = listen(&link.wire, ends.keys(), &[50]);
         assert_eq!(heard.weirds, Vec::<&str>::new());
         assert_eq!(heard.plain, link.wire.plain, "{suite:?}");
+        // A log without the early secret leaves the early data closed, and nothing else.
+        if early.is_some() {
+            let keys = only(&ends.log_text(), &["CLIENT_HANDSHAKE", "SERVER", "CLIENT_TRAFFIC"]);
+            let (session, heard) = listen(&link.wire, keys, &[50]);
+            assert_eq!(heard.plain, [b"late request".to_vec(), b"answer".to_vec()], "{suite:?}");
+            assert_eq!((heard.weirds, session.opaque_reason()), (Vec::new(), Some(OpaqueReason::NoKey)));
+        }
     }
 }
 

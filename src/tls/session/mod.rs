@@ -421,12 +421,16 @@ impl TlsSession {
             return false;
         }
         out.opaque_bytes += record_len(record);
+        // Early data has a key of its own, which many logs leave out.
+        let may_be_early =
+            self.role(record.direction) == Role::Client && self.client.as_ref().is_some_and(|client| client.early_data);
         let side = self.side(record.direction);
         let Protection::Sealed(ring) = &mut side.protection else { return true };
         ring.miss(record.body);
         let complete = ring.numbering() == Numbering::Continuous || ring.has(Epoch::Handshake);
         let has_application = ring.has(Epoch::Application);
         let proven = ring.is_proven();
+        let may_be_early = may_be_early && !proven && !ring.has(Epoch::Early);
         let give_up = spent || ring.misses() >= MISSES_MAX;
         if ring.epoch() == Some(Epoch::Application) && proven && record.header.kind == content::APPLICATION_DATA {
             side.plain_gap += u64::from(record.header.len).saturating_sub(ring.overhead() as u64);
@@ -434,7 +438,7 @@ impl TlsSession {
         if give_up {
             side.protection = Protection::Opaque;
         }
-        if !has_application {
+        if !has_application || may_be_early && !give_up {
             self.opaque.get_or_insert(OpaqueReason::NoKey);
         } else if proven {
             self.opaque.get_or_insert(if spent { OpaqueReason::Truncated } else { OpaqueReason::WrongKey });
