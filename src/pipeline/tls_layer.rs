@@ -32,6 +32,8 @@ struct Held {
     ends: Vec<(Direction, Timestamp)>,
     opaque_bytes: u64,
     reason: Option<OpaqueReason>,
+    /// How many secrets there were at the last attempt.
+    tried_with: usize,
 }
 
 impl TlsLayer {
@@ -98,10 +100,13 @@ impl TlsLayer {
     }
 
     fn retry_with(&mut self, shared: &mut Shared, accept: Accept, out: &mut Collected) {
-        let Some(held) = &self.held else { return };
-        if !self.session.may_be_opened_with(&shared.keys) {
+        let Some(held) = &mut self.held else { return };
+        let known = self.session.secrets_in(&shared.keys);
+        // The last attempt is made in any case: it takes what opens.
+        if known == 0 || accept == Accept::AllOpen && known <= held.tried_with {
             return;
         }
+        held.tried_with = known;
         let (index, late_keys) = (shared.next_index, std::mem::replace(&mut shared.late_keys, LateKeys::Never));
         let mut layer = Self::new(shared, self.depth);
         let mut trial = Collected::new(out.wants_pieces);

@@ -133,10 +133,10 @@ impl KeyLog {
         self.tables.iter().map(|table| table.secrets_of(client_random)).sum()
     }
 
-    /// Whether there are premaster secrets, for which a session has to keep what its handshake said.
+    /// How many premaster secrets there are, for which a session has to keep what its handshake said.
     #[must_use]
-    pub fn has_premasters(&self) -> bool {
-        self.tables.iter().any(|table| table.has_premasters())
+    pub fn premasters(&self) -> usize {
+        self.tables.iter().map(|table| table.premasters()).sum()
     }
 
     /// The secrets of a label; more than one only where sources disagree.
@@ -269,7 +269,7 @@ mod tests {
         .concat();
         let mut log = KeyLog::new();
         assert_eq!(log.add_text(KeySource::Keylog, text.as_bytes()), []);
-        assert!(log.has_premasters());
+        assert_eq!((log.premasters(), log.secrets_of(&[5; 32]), log.secrets_of(&[9; 32])), (2, 1, 0));
         assert_eq!(log.rsa_premasters(&[1, 2, 3, 4, 5, 6, 7, 8, 9]).count(), 1);
         assert_eq!(log.rsa_premasters(&[1, 2, 3]).count(), 0);
         assert_eq!(log.secrets(&[5; 32], SecretLabel::Premaster).map(|secret| secret.bytes.len()).next(), Some(256));

@@ -20,7 +20,7 @@ pub(super) struct Table {
     first: HashMap<[u8; 32], u32>,
     entries: Vec<Entry>,
     bytes: Vec<u8>,
-    premasters: bool,
+    premasters: usize,
 }
 
 impl Table {
@@ -50,7 +50,7 @@ impl Table {
         self.chain(id).count()
     }
 
-    pub(super) const fn has_premasters(&self) -> bool {
+    pub(super) const fn premasters(&self) -> usize {
         self.premasters
     }
 
@@ -91,7 +91,7 @@ impl Table {
         let at = u32::try_from(self.entries.len()).map_err(|_| full)?;
         self.bytes.extend_from_slice(secret);
         self.entries.push(Entry { offset, next: None, len, label, source });
-        self.premasters |= matches!(label, SecretLabel::Premaster | SecretLabel::RsaPremaster);
+        self.premasters += usize::from(matches!(label, SecretLabel::Premaster | SecretLabel::RsaPremaster));
         let Some(&first) = self.first.get(&id) else {
             self.first.insert(id, at);
             return Ok(());

@@ -110,7 +110,7 @@ impl TlsSession {
     /// A session of which nothing was seen yet, to be opened with `keys`.
     #[must_use]
     pub fn new(keys: Arc<KeyLog>) -> Self {
-        let transcript = keys.has_premasters().then(Transcript::default);
+        let transcript = (keys.premasters() > 0).then(Transcript::default);
         Self {
             keys,
             transcript,
@@ -147,12 +147,13 @@ impl TlsSession {
         self.client.as_ref().map(|client| client.random)
     }
 
-    /// Whether `keys` may have what opens the session.
+    /// How many secrets `keys` has that may open the session; more than before make another attempt worth it.
     #[must_use]
-    pub fn may_be_opened_with(&self, keys: &KeyLog) -> bool {
-        let by_random = self.client.as_ref().is_some_and(|client| keys.knows(&client.random));
-        let by_session = || self.server.as_ref().is_some_and(|s| keys.session_masters(&s.session_id).next().is_some());
-        by_random || by_session() || keys.has_premasters() && self.version != Some(TLS_1_3)
+    pub fn secrets_in(&self, keys: &KeyLog) -> usize {
+        let by_random = self.client.as_ref().map_or(0, |client| keys.secrets_of(&client.random));
+        let by_session = self.server.as_ref().map_or(0, |server| keys.session_masters(&server.session_id).count());
+        let premasters = if self.version == Some(TLS_1_3) { 0 } else { keys.premasters() };
+        by_random + by_session + premasters
     }
 
     /// Whether application data was opened.
