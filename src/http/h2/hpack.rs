@@ -337,12 +337,18 @@ pub(super) enum Likeness {
     Head,
 }
 
+/// Most bytes of a block that are looked at to tell whether it is one.
+const LIKENESS_MAX: usize = 512;
+
 /// Whether bytes can be a header block of a connection that is not known.
 pub(super) fn likeness(block: &[u8]) -> Likeness {
     let mut decoder = Decoder::default();
     decoder.forget();
     let mut section = FieldSection::default();
-    match decoder.block(block, &mut section) {
+    let view = &block[..block.len().min(LIKENESS_MAX)];
+    match decoder.block(view, &mut section) {
+        // Where the view ends a field may be cut.
+        Err(Broken) if view.len() < block.len() && (section.is_request() || section.is_response()) => Likeness::Head,
         Ok(Oddities { malformed: false, .. }) if section.is_request() || section.is_response() => Likeness::Head,
         Ok(Oddities { malformed: false, .. }) if !block.is_empty() => Likeness::Readable,
         Ok(_) | Err(Broken) => Likeness::None,

@@ -4,7 +4,7 @@
 use super::super::websocket::{Opening, WebSocket};
 use super::super::{Context, HeldChunk, Output, Tunnelled};
 use super::Role;
-use crate::model::{Direction, Exchange, Request, StreamChunk, Timestamp};
+use crate::model::{Direction, Exchange, StreamChunk, Timestamp};
 
 /// Bytes lost whose number is not known.
 pub(super) const MANY: u64 = u64::MAX >> 1;
@@ -31,7 +31,7 @@ impl Tunnel {
     pub(super) fn new(id: u64, protocol: Option<&str>, context: Context, exchange: &Exchange, swapped: bool) -> Self {
         let inside = match protocol {
             Some("websocket") => {
-                let request = exchange.request.as_deref().map(Request::clone);
+                let request = exchange.request.as_deref().cloned();
                 let answer = exchange.response.as_ref().map(|response| response.headers.clone());
                 Inside::WebSocket(Box::new(WebSocket::new(context, Opening { request, answer, swapped })))
             }
