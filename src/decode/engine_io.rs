@@ -18,6 +18,10 @@ pub(super) struct EngineIo;
 
 impl Decoder for EngineIo {
     fn probe(&self, input: &Input<'_>) -> Probe {
+        // Most bodies are told apart by their first byte, without a look at the rest.
+        if !input.bytes().first().is_some_and(|first| first.is_ascii_digit() || matches!(first, b'a' | b'm')) {
+            return Probe::No;
+        }
         let packets = input.bytes().split(|&byte| byte == SEPARATOR).take(PACKETS_LOOK);
         let found = packets.into_iter().any(|packet| prefix(packet).is_some_and(|at| json::looks_like(&packet[at..])));
         if found { Probe::Certain } else { Probe::No }
