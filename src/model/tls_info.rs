@@ -24,6 +24,8 @@ pub enum EncryptedHello {
     /// The client sent the extension. The name seen is that of the outer hello and need not be the one asked for; a
     /// client that only pretends (GREASE) looks the same.
     Offered,
+    /// The server took it: the name seen is not the one asked for.
+    Accepted,
     /// The server turned it down or could not read it, and answered with keys of its own: the outer name is the one
     /// that counts.
     Rejected,
@@ -35,6 +37,7 @@ impl EncryptedHello {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Offered => "offered",
+            Self::Accepted => "accepted",
             Self::Rejected => "rejected",
         }
     }
@@ -113,7 +116,8 @@ impl TlsInfo {
     /// The host the session was with, in lower case: the name the client asked for, else what the certificate says.
     #[must_use]
     pub fn server_name(&self) -> Option<(String, NameSource)> {
-        let asked = self.sni.as_deref().map(|sni| sni.trim_end_matches('.').to_ascii_lowercase());
+        let real = self.sni.as_deref().filter(|_| self.ech != Some(EncryptedHello::Accepted));
+        let asked = real.map(|sni| sni.trim_end_matches('.').to_ascii_lowercase());
         let asked = asked.filter(|sni| !sni.is_empty() && sni.parse::<IpAddr>().is_err());
         let certified = || Some((self.certificate.as_ref()?.host()?, NameSource::Certificate));
         asked.map(|sni| (sni, NameSource::Sni)).or_else(certified)

@@ -41,5 +41,5 @@ pub use probe::{Probe, find_hello, probe};
 pub use reader::Reader;
 pub use record::{RECORD_BODY_MAX, RECORD_MAX, RECORD_SCAN_MAX};
 pub use schedule::{EXPAND_MAX, expand_label};
-pub use session::{MISSES_MAX, TlsSession};
+pub use session::{INNER_HELLOS_MAX, MISSES_MAX, TlsSession};
 pub use suite::{Bulk, Hash, Suite, suite_name};

@@ -2,7 +2,7 @@
 //! damaged or keyed.
 
 use super::{KeyLog, Output, TlsSession};
-use crate::model::{Direction, KeySource, OpaqueReason, StreamChunk, Timestamp};
+use crate::model::{Direction, EncryptedHello, KeySource, OpaqueReason, StreamChunk, Timestamp};
 use proptest::prelude::*;
 use rustls::crypto::{CryptoProvider, aws_lc_rs as provider};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -349,6 +349,27 @@ fn the_right_one_of_contradicting_secrets_is_used() {
     let wrong: String = right.lines().map(|line| format!("{}{}\n", &line[..line.len() - 4], "beef")).collect();
     let (_, heard) = listen(wire, keys_of(&(wrong + &right)), &[]);
     assert!(heard.plain == wire.plain);
+}
+
+#[test]
+fn a_session_is_opened_by_the_random_of_its_encrypted_hello() {
+    for ((ends, wire), suite) in CONVERSATIONS.iter().zip(SUITES).take(3) {
+        // As if the hello seen were the outer one: another random, and the extension in the place of an empty one.
+        let mut outer = wire.clone();
+        let (_, hello) = outer.flights.first_mut().expect("a hello");
+        hello[11..43].fill(0x5c);
+        let at = hello.windows(4).position(|bytes| bytes == [0, 23, 0, 0]).expect("extended_master_secret");
+        hello[at..at + 2].copy_from_slice(&[0xfe, 0x0d]);
+        let (session, heard) = listen(&outer, ends.keys(), &[1400]);
+        assert!(heard.plain == wire.plain, "{suite:?}");
+        assert_eq!(session.info().ech, Some(EncryptedHello::Accepted));
+        let (session, heard) = listen(&outer, Arc::default(), &[1400]);
+        assert!(heard.plain.iter().all(Vec::is_empty));
+        assert_eq!(
+            (session.info().ech, session.opaque_reason()),
+            (Some(EncryptedHello::Offered), Some(OpaqueReason::NoKey))
+        );
+    }
 }
 
 fn only(text: &str, labels: &[&str]) -> Arc<KeyLog> {

@@ -6,8 +6,9 @@ use super::super::keylog::{KnownSecret, SecretLabel};
 use super::super::keyring::{Epoch, Keyring, Numbering};
 use super::super::premaster::Exchange;
 use super::super::suite::Suite;
-use super::{Client, Protection, Server, TlsSession};
-use crate::model::{Direction, KeySource, OpaqueReason};
+use super::{Client, INNER_HELLOS_MAX, Protection, Record, Server, TLS_1_3, TlsSession};
+use crate::model::{Direction, EncryptedHello, KeySource, OpaqueReason};
+use std::sync::Arc;
 
 impl TlsSession {
     /// Keys for TLS 1.2 and before, from the hellos seen last.
@@ -120,6 +121,30 @@ impl TlsSession {
             .filter(|&&(epoch, _)| early || epoch != Epoch::Early)
             .map(|&(epoch, label)| (epoch, self.openers13(&client.random, label)));
         Keyring::new(Numbering::Epochs, epochs).ok_or(OpaqueReason::NoKey)
+    }
+
+    /// Where an encrypted hello was accepted, key logs name the session by the random value inside it (RFC 9850 §2), which
+    /// is not to be seen: the server's first record tells which of the sessions known it is.
+    pub(super) fn look_for_inner_hello(&mut self, record: Record<'_>) {
+        let offered = self.info.ech == Some(EncryptedHello::Offered) && self.version == Some(TLS_1_3);
+        let Some(outer) = self.client.as_ref().map(|client| client.random).filter(|_| offered) else { return };
+        if self.role(record.direction) != Role::Server || self.server.is_none() || self.keys.knows(&outer) {
+            return;
+        }
+        let mut room = vec![0; record.body.len()];
+        let inner = self.keys.client_randoms(INNER_HELLOS_MAX).unwrap_or_default().into_iter().find(|random| {
+            let openers = self.openers13(random, SecretLabel::ServerHandshakeTraffic);
+            openers.iter().any(|opener| opener.open(0, record.header, record.body, &mut room).is_some())
+        });
+        if let (Some(inner), Some(client)) = (inner, &mut self.client) {
+            client.random = inner;
+            Arc::make_mut(&mut self.info).ech = Some(EncryptedHello::Accepted);
+            // What the client sent before was taken for closed.
+            let other = self.side(record.direction.reversed());
+            if matches!(other.protection, Protection::Opaque) {
+                other.protection = Protection::Clear { change_cipher_spec: false };
+            }
+        }
     }
 
     /// The keys of a label; of every suite the secret may belong to where the ServerHello was not seen.

@@ -14,6 +14,8 @@ use super::suite::Suite;
 use crate::model::{Direction, Layer, OpaqueReason, StreamChunk, Timestamp, TlsInfo, Weird};
 use std::sync::Arc;
 
+/// Most sessions of a key log that are tried where the client's random value is encrypted.
+pub const INNER_HELLOS_MAX: usize = 256;
 /// Records in a row that no key opens before a direction is given up.
 pub const MISSES_MAX: u64 = 64;
 
@@ -368,6 +370,7 @@ impl TlsSession {
                 self.side(direction).hole = None;
             }
             content::APPLICATION_DATA => {
+                self.look_for_inner_hello(record);
                 if before_tls13 {
                     self.seal12(direction)
                 } else {
