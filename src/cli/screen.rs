@@ -5,7 +5,8 @@ use crate::dashboard::{self, Colour, DashboardOptions, ExchangeSummary, Feed, Va
 use crate::model::Report;
 use crate::pipeline::Event;
 use crate::report::ShowValues;
-use crate::session::{self, Case, Outcome, Sink, Wanted};
+use crate::session::{self, Case, Outcome, Sink, Source, Wanted};
+use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread;
@@ -18,6 +19,7 @@ const SNAPSHOT_EVERY: Duration = Duration::from_millis(400);
 
 /// Shows a run on the terminal until the user quits; gives the outcome.
 pub(super) fn run(case: Case, threads: usize, show: ShowValues, intro: Option<String>) -> Result<Outcome, Failure> {
+    let coming = case.sources.iter().any(Source::is_coming);
     let (to, feed) = sync_channel(QUEUE);
     let engine = thread::Builder::new().name("engine".to_owned()).spawn(move || {
         let mut sink = ScreenSink { to, last: None, gone: false };
@@ -34,7 +36,11 @@ pub(super) fn run(case: Case, threads: usize, show: ShowValues, intro: Option<St
         ShowValues::Redacted => Values::Redacted,
     };
     // The feed is dropped when the screen ends, which ends the engine at its next batch.
-    dashboard::run(feed, DashboardOptions { values, colour: Colour::Auto, intro })?;
+    match dashboard::run(feed, DashboardOptions { values, colour: Colour::Auto, intro }) {
+        // A signal asks a run that would never end by itself to end, as `q` does.
+        Err(error) if coming && error.kind() == io::ErrorKind::Interrupted => {}
+        ended => ended?,
+    }
     engine.join().map_err(|_| Failure::Said("the engine ended unexpectedly".to_owned()))
 }
 

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 pub const FLOWS_MAX: usize = 65_536;
 /// Packets between two looks for flows to end.
 const SWEEP_EVERY: u32 = 65_536;
+/// Time between two looks, however few packets came: whoever watches live waits for the flows that ended.
+const SWEEP_EVERY_NS: i64 = 10 * 1_000_000_000;
 /// Idle time after which a TCP connection is taken as gone. Push connections are silent for half an hour and more.
 const TCP_IDLE_NS: i64 = 4 * 3_600 * 1_000_000_000;
 /// Idle time after which a closed connection is forgotten; late retransmissions come within seconds.
@@ -55,6 +57,7 @@ pub struct FlowTable {
     flows: FxHashMap<Pair, Entry>,
     last_id: u64,
     since_sweep: u32,
+    last_sweep: Timestamp,
 }
 
 impl FlowTable {
@@ -121,10 +124,12 @@ impl FlowTable {
     /// says how many of them were ended only because there were too many.
     pub fn expire(&mut self, now: Timestamp) -> (Vec<FlowId>, usize) {
         let too_many = self.flows.len() > FLOWS_MAX;
-        if self.since_sweep < SWEEP_EVERY && !too_many {
+        let quiet = now.nanos().saturating_sub(self.last_sweep.nanos()) < SWEEP_EVERY_NS;
+        if self.since_sweep < SWEEP_EVERY && quiet && !too_many {
             return (Vec::new(), 0);
         }
         self.since_sweep = 0;
+        self.last_sweep = self.last_sweep.max(now);
         let mut ended = Vec::new();
         self.flows.retain(|pair, entry| {
             let idle = now.nanos().saturating_sub(entry.last.nanos());
