@@ -3,7 +3,7 @@
 
 use super::open::{Capture, CaptureError, Input};
 use crate::model::CaptureItem;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 /// What a capture that comes as it happens tells.
@@ -23,10 +23,11 @@ pub trait Coming: Send {
     /// The name shown to people.
     fn name(&self) -> String;
 
-    /// Reads until the end, and tells; returns early where `tell` gives false or, between two reads, `stop` is set.
+    /// Reads until the end, and tells; returns early where `tell` gives false, or `stop` is set and all that was
+    /// already under way has been told.
     fn read(self: Box<Self>, stop: &AtomicBool, tell: &mut dyn FnMut(Told) -> bool);
 
-    /// How long it takes at most until `stop` is seen and the rest told; zero where a read may block for ever.
+    /// How long it is given at most, after `stop` was set, for what is under way.
     fn farewell(&self) -> Duration;
 }
 
@@ -39,8 +40,9 @@ impl Coming for Streaming {
         self.0.name()
     }
 
-    fn read(self: Box<Self>, stop: &AtomicBool, tell: &mut dyn FnMut(Told) -> bool) {
-        // Opening may wait as well: for a pipe's other end, and for the first bytes.
+    fn read(self: Box<Self>, _stop: &AtomicBool, tell: &mut dyn FnMut(Told) -> bool) {
+        // The signal that ends the run has mostly reached the writer too, which now lets go of its last packets: what
+        // a pipe still brings is read until it ends or falls silent, and only whoever listens knows that. Opening may wait as well: for a pipe's other end, and for the first bytes.
         let mut capture = match Capture::open(&self.0) {
             Ok(capture) => capture,
             Err(error) => {
@@ -48,9 +50,8 @@ impl Coming for Streaming {
                 return;
             }
         };
-        let mut heard = true;
-        while heard && !stop.load(Ordering::SeqCst) {
-            heard = match capture.next_item() {
+        loop {
+            let heard = match capture.next_item() {
                 Ok(Some(item)) => tell(Told::Item(item, capture.offset())),
                 Ok(None) => {
                     tell(Told::Ended);
@@ -61,11 +62,13 @@ impl Coming for Streaming {
                     return;
                 }
             };
+            if !heard {
+                return;
+            }
         }
-        tell(Told::Ended);
     }
 
     fn farewell(&self) -> Duration {
-        Duration::ZERO
+        Duration::from_secs(2)
     }
 }

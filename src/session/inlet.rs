@@ -20,8 +20,8 @@ use std::time::{Duration, Instant};
 const QUEUE: usize = 16;
 /// Longest wait for anything to come in; then the run has its turn (a screen is fed, output leaves).
 const WAIT: Duration = Duration::from_millis(40);
-/// Least time given to what is on its way when a run is told to end.
-const GRACE: Duration = Duration::from_millis(20);
+/// Silence after which nothing is taken to be on its way any more, once a run is told to end.
+const SILENCE: Duration = Duration::from_millis(250);
 /// Most warnings kept; the rest of an endless run says nothing new.
 pub const WARNINGS_MAX: usize = 1_000;
 
@@ -209,6 +209,10 @@ impl Inlet {
         if self.deadline.is_some() || !self.interrupt.is_raised() {
             return;
         }
+        if let Some(Open::Coming(_)) = self.sources.front() {
+            // What waits there already counts.
+            self.start();
+        }
         self.stop.store(true, Ordering::SeqCst);
         let farewell = match self.sources.front() {
             Some(Open::Reading { farewell, .. }) => *farewell,
@@ -218,7 +222,7 @@ impl Inlet {
             }
         };
         self.sources.truncate(1);
-        self.deadline = Some(Instant::now() + farewell.max(GRACE));
+        self.deadline = Some(Instant::now() + farewell);
     }
 
     /// The next item of a capture that is at hand.
@@ -272,7 +276,7 @@ impl Inlet {
                     return Some(CaptureItem::Pause);
                 }
                 let wait = match self.deadline {
-                    Some(deadline) => deadline.saturating_duration_since(Instant::now()),
+                    Some(deadline) => deadline.saturating_duration_since(Instant::now()).min(SILENCE),
                     None => self.watch.due_in().map_or(WAIT, |due| due.min(WAIT)),
                 };
                 match self.from.recv_timeout(wait) {
@@ -283,6 +287,11 @@ impl Inlet {
         };
         self.paused = false;
         let Some(Open::Reading { name, .. }) = self.sources.front() else { return None };
+        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            let name = name.clone();
+            self.ended(&name, self.bytes_coming);
+            return None;
+        }
         match message {
             Message::Keys(lines) => {
                 self.lines.push_back(lines);
@@ -314,7 +323,7 @@ impl Inlet {
     fn nothing_came(&mut self) -> Option<CaptureItem> {
         let Some(Open::Reading { name, thread, .. }) = self.sources.front() else { return None };
         let name = name.clone();
-        if self.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+        if self.deadline.is_some() {
             // Its thread may stay blocked in a read until the process ends.
             self.ended(&name, self.bytes_coming);
             return None;

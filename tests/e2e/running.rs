@@ -60,6 +60,25 @@ impl Running {
         matches!(self.lines.recv_timeout(time), Err(RecvTimeoutError::Timeout))
     }
 
+    /// Waits until the program handles signals: SIGHUP is the last it asks for.
+    pub(crate) fn await_handlers(&self) {
+        let started = Instant::now();
+        while started.elapsed() < PATIENCE {
+            let Ok(status) = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())) else {
+                // Not Linux.
+                thread::sleep(Duration::from_secs(1));
+                return;
+            };
+            let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+            let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok()).expect("a mask of signals");
+            if caught & 1 == 1 {
+                return;
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+        panic!("it handles no signals");
+    }
+
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").arg(format!("-{name}")).arg(self.child.id().to_string()).status();

@@ -12,7 +12,7 @@ use crate::support::{MS, Order, Way};
 use flate2::write::GzEncoder;
 use serde_json::Value;
 use std::fs::{self, OpenOptions};
-use std::io::Write;
+use std::io::{Read, Write};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -337,7 +337,7 @@ fn a_signal_ends_a_stream_that_never_ends_with_the_whole_report() {
         let mut run = Running::start(&["replay", "-", "--format", format, "--profile", &profile, "--fail-on", "low"]);
         run.write(&header());
         asked(0).packets.iter().for_each(|packet| _ = run.write(&record(packet)));
-        thread::sleep(Duration::from_millis(300));
+        run.await_handlers();
         let started = Instant::now();
         run.signal(signal);
         let status = run.wait();
@@ -353,7 +353,7 @@ fn a_signal_ends_a_stream_that_never_ends_with_the_whole_report() {
 #[test]
 fn a_signal_ends_a_run_that_has_not_seen_a_byte() {
     let mut run = Running::start(&["replay", "-", "--format", "json"]);
-    thread::sleep(Duration::from_millis(200));
+    run.await_handlers();
     run.signal("INT");
     assert_eq!(run.wait().code(), Some(0));
     let (printed, errors) = run.rest();
@@ -381,6 +381,8 @@ fn the_second_signal_kills() {
         // The pipe breaks when the program is killed.
         input.write_all(&bytes).is_ok()
     });
+    // It has begun to print, and will soon wait for someone to read more.
+    child.stdout.as_mut().expect("piped").read_exact(&mut [0]).expect("a first byte");
     let started = Instant::now();
     let mut status = None;
     while status.is_none() && started.elapsed() < PATIENCE {
