@@ -73,6 +73,13 @@ pub(super) fn is_long(first: u8) -> bool {
     first & 0x80 != 0
 }
 
+/// The version a long header names; that is where it is in all versions, unlike what follows in early drafts.
+pub(super) fn long_version(bytes: &[u8]) -> Option<u32> {
+    let mut reader = Reader::new(bytes);
+    reader.u8().filter(|&first| is_long(first))?;
+    reader.array().map(u32::from_be_bytes)
+}
+
 /// Reads the invariant part of a long header; none where it is cut or a connection ID too long.
 pub(super) fn long_header(bytes: &[u8]) -> Option<LongHeader<'_>> {
     let mut reader = Reader::new(bytes);

@@ -1,7 +1,7 @@
 //! Whether a datagram is QUIC, from its bytes alone (RFC 8999, RFC 9000 §17). Short headers can't be told from noise.
 
 use super::gquic;
-use super::packet::{is_long, long_header};
+use super::packet::{is_long, long_header, long_version};
 use super::version::Version;
 
 /// Shortest packet that carries anything.
@@ -31,6 +31,9 @@ pub fn probe(datagram: &[u8]) -> Probe {
     }
     if !is_long(first) {
         return if first & 0x40 != 0 && datagram.len() >= LONG_MIN { Probe::Maybe } else { Probe::No };
+    }
+    if datagram.len() >= LONG_MIN && long_version(datagram).is_some_and(Version::is_foreign) {
+        return Probe::Yes;
     }
     let Some(header) = long_header(datagram) else { return Probe::No };
     // Version negotiation lists the versions, four bytes each.
@@ -75,6 +78,8 @@ mod tests {
         assert_eq!(probe(&datagram(0xc3, 0x1234_5678)), Probe::No);
         let full = [datagram(0xc3, 0x1234_5678), vec![0; 1200]].concat();
         assert_eq!(probe(&full), Probe::Maybe, "a version nobody knows");
+        let packed = [&[0xc3][..], b"Q046\x50", &[0x99; 60]].concat();
+        assert_eq!(probe(&packed), Probe::Yes, "the lengths of the IDs share a byte");
         assert_eq!(probe(&datagram(0x80, 1)), Probe::No, "DTLS and others have no fixed bit");
         assert_eq!(probe(&[0x43; 30]), Probe::Maybe);
         assert_eq!(probe(&[0x16; 30]), Probe::No);

@@ -91,7 +91,8 @@ impl Version {
     /// Whether the number belongs to Google's QUIC before TLS, or to a draft too early to be read: known for QUIC, and
     /// not opened.
     pub(super) const fn is_foreign(number: u32) -> bool {
-        matches!(number, 0x5130_3030..=0x5130_3939 | 0xff00_0000..=0xff00_0015)
+        let google = matches!(number, 0x5130_3030..=0x5130_3939) && Self::by_number(number).is_none();
+        google || matches!(number, 0xff00_0001..=0xff00_0015)
     }
 
     /// Whether its handshake is Google's own and not TLS, so that nothing but the first packets can be opened.

@@ -3,7 +3,7 @@
 use super::super::gquic;
 use super::super::keys::retry_is_genuine;
 use super::super::output::Output;
-use super::super::packet::{LongHeader, LongPacket, is_long, long_header, long_packet};
+use super::super::packet::{LongHeader, LongPacket, is_long, long_header, long_packet, long_version};
 use super::super::version::{LongType, Version};
 use super::opening::{Effort, Sealed};
 use super::{Connection, LateKeys, Level};
@@ -117,6 +117,10 @@ impl Connection {
 
     /// Takes a packet with a long header; how many bytes it has.
     fn long(&mut self, direction: Direction, ts: Timestamp, rest: &[u8], out: &mut Output) -> usize {
+        if long_version(rest).is_some_and(Version::is_foreign) {
+            self.foreign(rest, out);
+            return rest.len();
+        }
         let Some(header) = long_header(rest) else {
             self.weird(out, "a QUIC header is malformed or cut");
             self.count(OpaqueReason::Truncated, rest.len(), out);
@@ -129,10 +133,6 @@ impl Connection {
         let known = Version::by_number(header.version).or(self.alias.filter(|alias| alias.number == header.version));
         match known {
             Some(version) => self.long_of(direction, ts, (rest, &header, version), out),
-            None if Version::is_foreign(header.version) => {
-                self.foreign(rest, out);
-                rest.len()
-            }
             None => self.guess(direction, ts, rest, &header, out),
         }
     }

@@ -329,4 +329,26 @@ fn datagrams_of_googles_quic_are_counted_as_such() {
     assert_eq!((&got.names[..], connection.opaque_reason()), (&["a.com".to_owned()][..], Some(OpaqueReason::Quic)));
     assert_eq!(got.opaque, (hello.len() + later.len()) as u64);
     assert_eq!(connection.claims(ToClient, &[0x00; 30]), Claim::Certain);
+    let long = b"\xc3Q046\x50\x01\x02\x03\x04\x05\x06\x07\x08\0\0\0\x01\xa0\x01CHLO\x01\0\0\0SNI\0\x05\0\0\0b.org";
+    let (connection, got) = read(Arc::new(KeyLog::new()), &[(ToServer, long.to_vec())]);
+    assert_eq!((&got.names[..], connection.opaque_reason()), (&["b.org".to_owned()][..], Some(OpaqueReason::Quic)));
+}
+
+proptest! {
+    #[test]
+    fn any_datagrams_are_taken(
+        datagrams in proptest::collection::vec((any::<bool>(), proptest::collection::vec(any::<u8>(), 0..80)), 0..20),
+        long in any::<bool>(),
+    ) {
+        let datagrams: Vec<_> = datagrams
+            .into_iter()
+            .map(|(forth, bytes)| {
+                let head = if long { &[0xc0, 0, 0, 0, 1][..] } else { &[] };
+                (if forth { ToServer } else { ToClient }, [head, &bytes].concat())
+            })
+            .collect();
+        let (_, got) = read(Arc::new(KeyLog::new()), &datagrams);
+        prop_assert!(got.streams.is_empty() && got.names.is_empty());
+        prop_assert!(got.opaque <= datagrams.iter().map(|(_, bytes)| bytes.len() as u64).sum());
+    }
 }
