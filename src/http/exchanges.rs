@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 /// Most exchanges of one connection that wait for their response.
 pub const PENDING_EXCHANGES_MAX: usize = 1024;
-/// Most body bytes kept in exchanges of one connection that wait for their response.
+/// Most bytes of heads and bodies kept in exchanges of one connection that wait for their response.
 pub const PENDING_BYTES_MAX: usize = 64 << 20;
 
 /// What the method means for the response (RFC 9112 §6.3).
@@ -128,7 +128,7 @@ impl Exchanges {
 
     pub(super) fn close_request(&mut self, id: EntryId, request: Request, out: &mut Output) {
         if let Ok(at) = self.queue.binary_search_by_key(&id, |entry| entry.id) {
-            self.kept_bytes += request.body.data.len();
+            self.kept_bytes += request.kept();
             let request = Arc::new(request);
             let Entry { index, ts, protocol, .. } = self.queue[at];
             out.asked.push(self.exchange(index, ts, protocol, Some(Arc::clone(&request)), None));
@@ -138,14 +138,14 @@ impl Exchanges {
     }
 
     pub(super) fn close_response(&mut self, id: EntryId, response: Response, out: &mut Output) {
-        self.kept_bytes += response.body.data.len();
+        self.kept_bytes += response.kept();
         if let Some(entry) = self.find(id) {
             entry.response = Slot::Done(response);
         }
         self.emit_finished(out);
     }
 
-    /// Bytes of bodies kept in exchanges that are not finished.
+    /// Bytes of heads and bodies kept in exchanges that are not finished.
     pub(super) const fn held(&self) -> usize {
         self.kept_bytes
     }
@@ -192,9 +192,8 @@ impl Exchanges {
         let Some(entry) = self.queue.pop_front() else { return };
         let Entry { index, ts, protocol, request, response, .. } = entry;
         let exchange = self.exchange(index, ts, protocol, request.into_option(), response.into_option());
-        let kept = |data: Option<usize>| data.unwrap_or(0);
-        let data = kept(exchange.request.as_ref().map(|request| request.body.data.len()))
-            + kept(exchange.response.as_ref().map(|response| response.body.data.len()));
+        let request = exchange.request.as_ref().map_or(0, |request| request.kept());
+        let data = request + exchange.response.as_ref().map_or(0, Response::kept);
         self.kept_bytes = self.kept_bytes.saturating_sub(data);
         out.exchanges.push(exchange);
     }

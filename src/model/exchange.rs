@@ -152,6 +152,12 @@ pub struct Request {
 }
 
 impl Request {
+    /// Bytes that it keeps in memory.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.target.len() + self.headers.bytes() + self.body.data.len()
+    }
+
     /// The target as text: UTF-8 if it is, else each byte as its Latin-1 character.
     #[must_use]
     pub fn target_text(&self) -> Cow<'_, str> {
@@ -168,6 +174,14 @@ pub struct Response {
     pub headers: Headers,
     /// The body.
     pub body: Body,
+}
+
+impl Response {
+    /// Bytes that it keeps in memory.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.headers.bytes() + self.body.data.len()
+    }
 }
 
 /// A body after transfer decoding and before content decoding.
@@ -242,6 +256,12 @@ impl Headers {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&[u8]> {
         self.iter().find(|(key, _)| key.eq_ignore_ascii_case(name.as_bytes())).map(|(_, value)| value)
+    }
+
+    /// Bytes of all names and values.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.raw.len()
     }
 
     /// How many fields there are.

@@ -4,8 +4,9 @@
 use super::super::head::words;
 use crate::model::{Headers, text_of};
 
-/// Most bytes of the names and values of one field section, after HPACK or QPACK took their compression away.
-pub const SECTION_MAX: usize = 1 << 20;
+/// Most bytes of the names and values of one field section, after HPACK or QPACK took their compression away: what
+/// browsers accept.
+pub const SECTION_MAX: usize = 256 << 10;
 /// What a name that the capture does not give is called: no field can have it.
 const UNKNOWN_NAME: &[u8] = b"?";
 

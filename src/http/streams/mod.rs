@@ -24,7 +24,7 @@ use tunnel::{MANY, Tunnel};
 
 /// Most streams of one connection that are open at once.
 pub const STREAMS_MAX: usize = 1024;
-/// Most body bytes kept in the open streams of one connection.
+/// Most bytes of heads and bodies kept in the open streams of one connection.
 pub const STREAM_BYTES_MAX: usize = 64 << 20;
 /// Most tunnels of one connection that are open at once.
 pub const TUNNELS_MAX: usize = 256;
@@ -84,7 +84,7 @@ impl Streams {
 
     /// Bytes kept of streams that are not finished, and what the streams themselves take.
     pub(super) fn held(&self) -> usize {
-        let streams: usize = self.open.values().map(|stream| size_of::<Stream>() + stream.held()).sum();
+        let streams: usize = self.open.values().map(|stream| size_of::<Stream>() + stream.kept()).sum();
         streams + self.tunnels.values().map(Tunnel::held).sum::<usize>()
     }
 
@@ -109,6 +109,9 @@ impl Streams {
         }
         let Some(stream) = self.stream(id, role, ts) else { return };
         stream.fields(role, section);
+        let kept = stream.kept();
+        let before = std::mem::replace(&mut stream.counted, kept);
+        self.kept = self.kept + kept - before;
         self.settle(id, out);
         self.enforce_caps(out);
     }

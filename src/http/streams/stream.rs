@@ -129,22 +129,13 @@ impl Stream {
         }
     }
 
-    /// Body bytes kept.
+    /// Bytes of heads and bodies kept.
     pub(super) fn kept(&self) -> usize {
-        let asked = self.asked.as_ref().map_or(0, |request| request.body.data.len());
+        let of_side = |side: &Side| side.head.as_ref().map_or(0, FieldSection::held) + side.body.kept();
+        let asked = self.asked.as_ref().map_or(0, |request| request.kept());
         let partial = self.messages.as_ref().map_or(0, |(messages, _)| messages.kept());
         let early = self.tunnel.as_ref().map_or(0, |opening| opening.early.len());
-        self.request.body.kept() + self.response.body.kept() + asked + partial + early
-    }
-
-    /// All bytes kept, fields too.
-    pub(super) fn held(&self) -> usize {
-        let head = |side: &Side| side.head.as_ref().map_or(0, FieldSection::held);
-        let asked = self.asked.as_ref().map_or(0, |request| {
-            let fields: usize = request.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
-            request.target.len() + fields
-        });
-        self.kept() + head(&self.request) + head(&self.response) + asked
+        of_side(&self.request) + of_side(&self.response) + asked + partial + early
     }
 
     pub(super) fn fields(&mut self, role: Role, section: FieldSection) {
