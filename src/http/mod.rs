@@ -57,7 +57,7 @@ pub struct Output {
     pub exchanges: Vec<Exchange>,
     /// What made no sense, each reason once a flow.
     pub weirds: Vec<Weird>,
-    /// Bytes of tunnels inside the connection, in order.
+    /// Bytes of tunnels inside the connection, and of streams of extensions, in order.
     pub tunnelled: Vec<Tunnelled>,
     /// The connection goes on in another protocol; the parser takes no more bytes.
     pub handoff: Option<Handoff>,
@@ -65,8 +65,6 @@ pub struct Output {
     pub read_bytes: u64,
     /// Bytes skipped since the last drain because no message could be found in them.
     pub skipped_bytes: u64,
-    /// Bytes of extensions that no parser reads, since the last drain.
-    pub foreign_bytes: u64,
 }
 
 /// What a connection changes to.

@@ -76,11 +76,6 @@ impl Collected {
             self.opaque_bytes += self.http.skipped_bytes;
             self.opaque_reason = Some(OpaqueReason::Truncated);
         }
-        if self.http.foreign_bytes > 0 {
-            self.opaque_bytes += self.http.foreign_bytes;
-            self.opaque_reason = Some(OpaqueReason::UnknownProtocol);
-        }
-        self.http.foreign_bytes = 0;
         // Whoever reads tunnels has taken these before.
         for tunnelled in self.http.tunnelled.drain(..) {
             if let http::Tunnelled::Chunk(_, chunk) = tunnelled {

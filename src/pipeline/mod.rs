@@ -23,6 +23,7 @@ mod ready;
 mod resolvers;
 mod shard;
 mod tls_layer;
+mod tunnels;
 mod udp;
 mod unknown;
 

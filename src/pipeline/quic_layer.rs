@@ -3,6 +3,7 @@
 use super::collected::Collected;
 use super::connection::{LateKeys, Shared};
 use super::questions::DnsQuestions;
+use super::tunnels::Tunnels;
 use super::unknown::Unknown;
 use crate::dns::DnsStream;
 use crate::http::h3::{self, Http3, Http09, Multiplexed};
@@ -35,7 +36,7 @@ struct QuicConnection {
 enum Inner {
     /// No stream has told yet.
     Undecided,
-    Http(Box<dyn Multiplexed>),
+    Http(Box<dyn Multiplexed>, Tunnels),
     /// DNS over QUIC (RFC 9250).
     Dns(DnsStreams),
     Unknown(BTreeMap<u64, Unknown>),
@@ -178,7 +179,7 @@ impl QuicConnection {
     fn held(&self) -> usize {
         let inner = match &self.inner {
             Inner::Undecided => 0,
-            Inner::Http(http) => http.held(),
+            Inner::Http(http, tunnels) => http.held() + tunnels.held(),
             Inner::Dns(dns) => dns.streams.values().map(DnsStream::held).sum(),
             Inner::Unknown(streams) => streams.values().map(Unknown::held).sum(),
         };
@@ -189,7 +190,10 @@ impl QuicConnection {
         self.run(shared, ts, out, Connection::finish);
         match &mut self.inner {
             Inner::Undecided | Inner::Dns(_) => {}
-            Inner::Http(http) => with_http(http.as_mut(), shared, out, |http, out| http.finish(out)),
+            Inner::Http(http, tunnels) => {
+                with_http((http.as_mut(), tunnels), &self.tls, shared, out, |http, out| http.finish(out));
+                tunnels.finish(shared, ts, out);
+            }
             Inner::Unknown(streams) => flush(streams, shared, out),
         }
         if let Some(reason) = self.connection.opaque_reason() {
@@ -202,7 +206,7 @@ impl QuicConnection {
         let info = self.connection.info();
         if !Arc::ptr_eq(&self.tls, &info) {
             self.tls = info;
-            if let Inner::Http(http) = &mut self.inner {
+            if let Inner::Http(http, _) = &mut self.inner {
                 http.set_tls(&self.tls);
             }
         }
@@ -219,11 +223,13 @@ impl QuicConnection {
         self.decide(shared, id, chunk, out);
         match &mut self.inner {
             Inner::Undecided => {}
-            Inner::Http(http) => with_http(http.as_mut(), shared, out, |http, out| match (&event.kind, chunk) {
-                (_, Some(chunk)) => http.chunk(id, chunk, out),
-                (StreamEventKind::End { gap }, None) => http.end(id, direction, *gap, ts, out),
-                (_, None) => http.reset(id, direction, ts, out),
-            }),
+            Inner::Http(http, tunnels) => {
+                with_http((http.as_mut(), tunnels), &self.tls, shared, out, |http, out| match (&event.kind, chunk) {
+                    (_, Some(chunk)) => http.chunk(id, chunk, out),
+                    (StreamEventKind::End { gap }, None) => http.end(id, direction, *gap, ts, out),
+                    (_, None) => http.reset(id, direction, ts, out),
+                })
+            }
             Inner::Dns(dns) => dns.event(shared, id, direction, chunk, out),
             Inner::Unknown(streams) => {
                 let unknown = streams.entry(id).or_insert_with(|| Unknown::new(Some(Arc::clone(&self.tls)), 0));
@@ -244,7 +250,7 @@ impl QuicConnection {
     fn decide(&mut self, shared: &mut Shared, id: u64, chunk: Option<StreamChunk<'_>>, out: &mut Collected) {
         let new = match &self.inner {
             Inner::Undecided => true,
-            Inner::Http(_) | Inner::Dns(_) => return,
+            Inner::Http(..) | Inner::Dns(_) => return,
             Inner::Unknown(streams) => !streams.contains_key(&id),
         };
         let client = self.connection.client_direction().unwrap_or(Direction::ToServer);
@@ -259,15 +265,15 @@ impl QuicConnection {
         };
         let index = shared.next_index;
         let inner = if alpn == "h3" || alpn.starts_with("h3-") {
-            Inner::Http(Box::new(Http3::new(context, index, client)))
+            Inner::Http(Box::new(Http3::new(context, index, client)), Tunnels::default())
         } else if alpn.starts_with("hq") || alpn == "http/0.9" {
-            Inner::Http(Box::new(Http09::new(context, index, client)))
+            Inner::Http(Box::new(Http09::new(context, index, client)), Tunnels::default())
         } else if alpn.starts_with("doq") {
             Inner::Dns(DnsStreams::default())
         } else if start.is_some_and(|chunk| h3::probe(id, chunk.bytes)) {
-            Inner::Http(Box::new(Http3::new(context, index, client)))
+            Inner::Http(Box::new(Http3::new(context, index, client)), Tunnels::default())
         } else if start.is_some_and(|chunk| http::probe(Direction::ToServer, chunk.bytes) == http::Probe::Yes) {
-            Inner::Http(Box::new(Http09::new(context, index, client)))
+            Inner::Http(Box::new(Http09::new(context, index, client)), Tunnels::default())
         } else if matches!(self.inner, Inner::Undecided) {
             Inner::Unknown(BTreeMap::new())
         } else {
@@ -281,15 +287,18 @@ impl QuicConnection {
 
 /// Lets HTTP work; several connections of a flow count their exchanges together.
 fn with_http(
-    http: &mut dyn Multiplexed,
+    (http, tunnels): (&mut dyn Multiplexed, &mut Tunnels),
+    tls: &Arc<TlsInfo>,
     shared: &mut Shared,
     out: &mut Collected,
     work: impl FnOnce(&mut dyn Multiplexed, &mut http::Output),
 ) {
     http.set_next_index(shared.next_index);
     work(http, &mut out.http);
+    let tunnelled = std::mem::take(&mut out.http.tunnelled);
     out.take_http(shared);
     shared.next_index = shared.next_index.max(http.next_index());
+    tunnels.pass_on(shared, tunnelled, Some(tls), 1, out);
 }
 
 fn flush(streams: &mut BTreeMap<u64, Unknown>, shared: &mut Shared, out: &mut Collected) {

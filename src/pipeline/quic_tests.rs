@@ -1,7 +1,7 @@
 //! QUIC connections of both ends of rustls, as frames through the whole engine.
 
 use super::{Event, Exchanges, FlowSummary, LateKeys, Pipeline, Settings};
-use crate::http::h3::encoder::{data, frame, insert, status};
+use crate::http::h3::encoder::{data, frame, headers, insert, status};
 use crate::model::{
     Direction, Exchange, Frame, KeySource, LinkType, NameProtocol, OpaqueReason, SeenName, Timestamp, Weird,
 };
@@ -221,6 +221,35 @@ fn connections_may_follow_each_other_on_one_five_tuple() {
     let both: Vec<_> =
         datagrams.iter().zip(&sender.sent).flat_map(|(one, other)| [one.clone(), other.clone()]).collect();
     assert_eq!(run(&log, &both).sorted(), twice);
+}
+
+#[test]
+fn websockets_and_tunnels_inside_http3_are_read() {
+    let connect =
+        |more: &[(&str, &str)]| headers(&[&[(":method", "CONNECT"), (":authority", "a.example")], more].concat());
+    let mut sender = Sender::new(usual());
+    sender.bytes(ToServer, 0, &connect(&[(":protocol", "websocket"), (":scheme", "https"), (":path", "/chat")]), false);
+    sender.bytes(ToServer, 4, &connect(&[]), false);
+    sender.bytes(ToClient, 0, &status("200"), false);
+    sender.bytes(ToClient, 4, &status("200"), false);
+    sender.bytes(ToServer, 0, &data(&[0x81, 0x82, 0, 0, 0, 0, b'h', b'i']), false);
+    sender.bytes(ToServer, 4, &data(b"GET /inside HTTP/1.1\r\nHost: b.example\r\n\r\n"), false);
+    sender.bytes(ToClient, 4, &data(b"HTTP/1.1 204 No Content\r\n\r\n"), true);
+    let seen = run(sender.dialogue.key_log(), &sender.sent);
+    let expected = [
+        " /chat [hi] -> -",
+        "CONNECT /chat [] -> 200 [",
+        "CONNECT a.example [] -> 200 [",
+        "GET /inside Host=b.example [] -> 204 [",
+    ];
+    let lines = seen.sorted();
+    assert_eq!(lines.len(), expected.len(), "{lines:?}");
+    for (line, begin) in lines.iter().zip(expected) {
+        assert!(line.starts_with(begin), "{line:?} {begin:?}");
+    }
+    let mut ids: Vec<_> = seen.exchanges.iter().map(|exchange| exchange.id.index).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, [0, 1, 2, 3]);
 }
 
 #[test]

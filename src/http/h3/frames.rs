@@ -27,8 +27,8 @@ pub(super) enum Part<'a> {
     Whole { kind: u64, payload: Cow<'a, [u8]> },
     /// As much of a payload as came before a loss or the cap.
     Cut { kind: u64, payload: Vec<u8> },
-    /// Bytes of a stream that holds no frames.
-    Foreign(usize),
+    /// Bytes of a stream that holds no frames, after so many lost ones.
+    Foreign { gap: u64, bytes: &'a [u8] },
     /// So many bytes that belong to no frame that could be found.
     Skipped(usize),
 }
@@ -39,7 +39,7 @@ pub(super) struct Frames {
     state: State,
     /// Bytes of an unfinished header or payload.
     buf: Vec<u8>,
-    /// Body bytes lost since the last [`Part::Data`].
+    /// Bytes lost since the last [`Part::Data`] or [`Part::Foreign`].
     gap: u64,
     lost: bool,
     /// No frame was seen yet.
@@ -94,7 +94,10 @@ impl Frames {
                     let bytes = take(rest, left)?;
                     self.state = State::Skip { left: left - bytes.len() as u64 };
                 }
-                State::Foreign => return take(rest, u64::MAX).map(|bytes| Part::Foreign(bytes.len())),
+                State::Foreign => {
+                    let bytes = take(rest, u64::MAX)?;
+                    return Some(Part::Foreign { gap: std::mem::take(&mut self.gap), bytes });
+                }
                 State::Lost => return take(rest, u64::MAX).map(|bytes| Part::Skipped(bytes.len())),
             }
         }
@@ -117,7 +120,10 @@ impl Frames {
                 self.state = if bytes <= *left { State::Skip { left: *left - bytes } } else { State::Lost };
                 Some(Part::Cut { kind, payload })
             }
-            State::Foreign => None,
+            State::Foreign => {
+                self.gap = self.gap.saturating_add(bytes);
+                None
+            }
             State::Header | State::Data { .. } | State::Skip { .. } | State::Lost => {
                 self.buf.clear();
                 self.state = State::Lost;

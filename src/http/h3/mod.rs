@@ -19,7 +19,7 @@ pub use section::{BLOCKED_BYTES_MAX, BLOCKED_SECTIONS_MAX};
 pub use simple::{Http09, REQUEST_LINE_MAX};
 
 use super::streams::{Role, Streams};
-use super::{Context, Output};
+use super::{Context, HeldChunk, Output, Tunnelled};
 use crate::model::{Direction, Protocol, StreamChunk, Timestamp, TlsInfo};
 use frames::{Frames, Part, kind, varint};
 use qpack::Decoder;
@@ -109,9 +109,10 @@ impl Http3 {
     }
 
     /// Bytes that no parser of ours reads.
-    fn foreign(&mut self, bytes: usize, out: &mut Output) {
+    fn foreign(&mut self, id: u64, chunk: StreamChunk<'_>, out: &mut Output) {
         self.weirds.push(FOREIGN);
-        out.foreign_bytes += bytes as u64;
+        let StreamChunk { direction, ts, gap, bytes } = chunk;
+        out.tunnelled.push(Tunnelled::Chunk(id, HeldChunk { direction, ts, gap, bytes: bytes.to_vec() }));
     }
 
     fn message_chunk(&mut self, key: Key, chunk: StreamChunk<'_>, out: &mut Output) {
@@ -181,7 +182,7 @@ impl Http3 {
         match part {
             Part::Data { gap, bytes } => {
                 if gap > 0 {
-                    self.streams.lost(id, role);
+                    self.streams.lost_bytes(id, role, gap);
                 }
                 self.streams.data(id, role, bytes, ts, out);
                 out.read_bytes += bytes.len() as u64;
@@ -194,7 +195,10 @@ impl Http3 {
             }
             // Settings belong on another stream. What is promised is no request of the client.
             Part::Whole { .. } | Part::Cut { .. } => {}
-            Part::Foreign(bytes) => self.foreign(bytes, out),
+            Part::Foreign { gap, bytes } => {
+                let direction = if role == Role::Request { self.client } else { self.client.reversed() };
+                self.foreign(id, StreamChunk { direction, ts, gap, bytes }, out);
+            }
             Part::Skipped(bytes) => {
                 self.weirds.push(FRAMES_LOST);
                 self.streams.lost(id, role);
@@ -262,7 +266,7 @@ impl Multiplexed for Http3 {
         match id & 3 {
             0 => self.message_chunk((id, self.role(chunk.direction)), chunk, out),
             // Only extensions let a server open streams that go both ways (RFC 9114 §6.1).
-            1 => self.foreign(chunk.bytes.len(), out),
+            1 => self.foreign(id, chunk, out),
             _ => self.unidirectional_chunk(id, chunk, out),
         }
         self.report(out);
@@ -271,7 +275,7 @@ impl Multiplexed for Http3 {
     fn end(&mut self, id: u64, direction: Direction, gap: u64, ts: Timestamp, out: &mut Output) {
         match id & 3 {
             0 => self.message_end((id, self.role(direction)), gap, ts, out),
-            1 => {}
+            1 => out.tunnelled.push(Tunnelled::Closed(id, direction, ts)),
             _ => self.unidirectional_end(id, gap, ts, out),
         }
         self.report(out);

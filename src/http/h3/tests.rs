@@ -2,7 +2,7 @@
 
 use super::encoder::{data, frame, get, headers, insert, status, varint};
 use super::{Http3, MESSAGES_MAX, Multiplexed};
-use crate::http::{Context, Output};
+use crate::http::{Context, Output, Tunnelled};
 use crate::model::Direction::{self, ToClient, ToServer};
 use crate::model::{Body, Exchange, FlowId, Protocol, StreamChunk, Timestamp};
 use proptest::prelude::*;
@@ -255,15 +255,23 @@ fn a_push_is_an_exchange_without_a_request() {
 }
 
 #[test]
-fn streams_of_extensions_are_counted() {
+fn streams_of_extensions_are_handed_on() {
     let out = run(&[
         Bytes(0, ToServer, [varint(0x41), vec![0], b"web transport".to_vec()].concat()),
-        Bytes(2, ToServer, [varint(0x54), vec![0], b"web transport".to_vec()].concat()),
+        Bytes(2, ToServer, [varint(0x54), b"web transport".to_vec()].concat()),
         Bytes(1, ToClient, b"more".to_vec()),
     ]);
     assert!(out.exchanges.is_empty());
     assert_eq!(reasons(&out), ["HTTP/3 stream of an extension that is not read"]);
-    assert_eq!(out.foreign_bytes, 13 + 14 + 4);
+    let bytes: Vec<_> = out
+        .tunnelled
+        .iter()
+        .filter_map(|part| match part {
+            Tunnelled::Chunk(id, chunk) => Some((*id, &chunk.bytes[..])),
+            Tunnelled::Closed(..) | Tunnelled::Finished(..) => None,
+        })
+        .collect();
+    assert_eq!(bytes, [(0, &b"web transport"[..]), (2, b"web transport"), (1, b"more")]);
 }
 
 #[test]

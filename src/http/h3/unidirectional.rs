@@ -53,7 +53,7 @@ impl Http3 {
             Unidirectional::Control(frames) => self.control(id, frames, rest, out),
             Unidirectional::Encoder => self.instructions(id, rest, out),
             Unidirectional::Push => self.message_chunk((id, Role::Response), rest, out),
-            Unidirectional::Foreign => self.foreign(rest.bytes.len(), out),
+            Unidirectional::Foreign => self.foreign(id, rest, out),
         }
         self.unidirectional.insert(id, stream);
         if self.unidirectional.len() > UNIDIRECTIONAL_MAX {
