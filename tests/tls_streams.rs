@@ -1,6 +1,8 @@
 //! The given captures, decrypted and compared with what another reader of TLS made of them: the bytes of either side of
 //! every stream, by length and SHA-256.
 
+#![expect(clippy::print_stderr, reason = "a test that can't run says so")]
+
 use divulge::capture::{Capture, Input};
 use divulge::flow::{Delivery, FlowTable, Segment, TcpStream};
 use divulge::model::{CaptureItem, Direction, FlowId, FlowKey, Frame, KeySource, StreamChunk, Timestamp, Transport};

@@ -116,7 +116,7 @@ pub(super) enum Mode {
 }
 
 /// A key of a cipher of 16-byte blocks in an authenticated mode, with tags of 16 bytes.
-pub(super) struct WideKey {
+pub struct WideKey {
     cipher: Box<dyn BlockCipher>,
     mode: Mode,
 }

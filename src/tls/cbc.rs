@@ -38,7 +38,7 @@ pub(super) struct CbcKey {
 }
 
 enum Cipher {
-    Aes(DecryptingKey),
+    Aes(Box<DecryptingKey>),
     Other(Box<dyn BlockCipher>),
 }
 
@@ -63,7 +63,9 @@ pub(super) const fn block_len(bulk: Bulk) -> usize {
 impl CbcKey {
     /// Keys from their parts of the key block.
     pub(super) fn new(bulk: Bulk, key: &[u8], mac: MacKey, order: MacOrder, vector: Vector) -> Option<Self> {
-        let aes = |algorithm| Some(Cipher::Aes(DecryptingKey::cbc(UnboundCipherKey::new(algorithm, key).ok()?).ok()?));
+        let aes = |algorithm| {
+            Some(Cipher::Aes(Box::new(DecryptingKey::cbc(UnboundCipherKey::new(algorithm, key).ok()?).ok()?)))
+        };
         let cipher = match bulk {
             Bulk::Aes128Cbc => aes(&AES_128)?,
             Bulk::Aes256Cbc => aes(&AES_256)?,
