@@ -1,6 +1,7 @@
 //! One direction of a TCP connection → its bytes in order (RFC 9293 §3.4). Segments that come in order are handed on
 //! as they are, without a copy. Where copies of a byte differ, the first one seen wins. Bytes that were acknowledged
-//! but never captured, or that outlast the buffer, become a gap.
+//! but never captured, or that outlast the buffer, become a gap. What one direction has to wait for in the other is
+//! known to `conversation`.
 
 use crate::model::Timestamp;
 use std::collections::BTreeMap;
@@ -12,6 +13,12 @@ const PIECES_MAX: usize = 8_192;
 /// Acknowledgements beyond a hole after which its bytes are taken as lost by the capture: captures of several queues
 /// can show an acknowledgement some packets before the data.
 const HOLE_ACKS: u32 = 32;
+/// The same, in time: no capture shows packets in an order that is wrong by more.
+const HOLE_NS: i64 = 200_000_000;
+/// Packets with data after which the first bytes of a direction whose SYN was not seen are taken as its beginning …
+const OPENING_PACKETS: u32 = 8;
+/// … or so much time after the first of them, if the other side acknowledges nothing of it before.
+const OPENING_NS: i64 = 100_000_000;
 /// Largest distance from the expected byte that is believed (RFC 7323 §2.3: windows are below 2^30).
 const WINDOW_MAX: u64 = 1 << 30;
 /// Position of the first byte, so that earlier ones have one too.
@@ -57,41 +64,113 @@ struct Piece {
     bytes: Vec<u8>,
     missing: u64,
     ts: Timestamp,
+    /// What its sender had seen of the other direction.
+    ack: Option<u32>,
+}
+
+/// How far the other direction has been handed on: bytes that acknowledge more than that wait.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Reached {
+    /// Position of its next byte; none where it is not known, and nothing waits.
+    next: Option<u64>,
+}
+
+impl Reached {
+    /// Whether all before `ack` has been handed on.
+    fn includes(self, ack: Option<u32>) -> bool {
+        match (self.next, ack) {
+            (Some(next), Some(ack)) => position(next, ack).is_none_or(|ack| ack <= next),
+            _ => true,
+        }
+    }
 }
 
 /// Reassembly of one direction.
 #[derive(Default)]
 pub struct TcpStream {
-    /// Position of the next byte to hand on; none before the first segment.
+    /// Position of the first segment seen, whatever its place in the stream.
+    anchor: Option<u64>,
+    /// Position of the next byte to hand on; none until it is known where the stream begins.
     next: Option<u64>,
+    opening: Opening,
     pending: BTreeMap<u64, Piece>,
     pending_bytes: usize,
     /// Bytes lost since the last delivery.
     gap: u64,
-    end: Option<u64>,
+    end: Option<End>,
     ended: bool,
     hole_acks: u32,
+    hole_since: Option<Timestamp>,
+    /// Bytes that were acknowledged never came: nothing waits for this direction until some of it comes.
+    absent: bool,
     last_ts: Timestamp,
+}
+
+/// What tells where a direction begins whose SYN was not seen.
+#[derive(Default)]
+struct Opening {
+    /// Highest acknowledgement of the other side.
+    ack: Option<u32>,
+    /// Sequence number of the first segment without data: its sender had sent nothing beyond.
+    idle: Option<u32>,
+    /// Packets with data.
+    packets: u32,
+    since: Timestamp,
+}
+
+#[derive(Clone, Copy)]
+struct End {
+    at: u64,
+    ack: Option<u32>,
 }
 
 impl TcpStream {
     /// Takes a segment and hands on what is in order now. False where it lies so far off that it can't belong here.
     pub fn segment(&mut self, segment: &Segment<'_>, sink: &mut dyn FnMut(Delivery<'_>)) -> bool {
+        let fits = self.take(segment, None, Reached::default(), sink);
+        self.drain(Reached::default(), sink);
+        while self.is_over_cap() {
+            self.give_up();
+            self.drain(Reached::default(), sink);
+        }
+        fits
+    }
+
+    /// The other side acknowledged all before `ack`.
+    pub fn acknowledged(&mut self, ack: u32, sink: &mut dyn FnMut(Delivery<'_>)) {
+        self.note_ack(ack, self.last_ts);
+        self.drain(Reached::default(), sink);
+    }
+
+    /// As [`Self::segment`], but bytes whose sender had seen more of the other direction than was handed on are held,
+    /// and nothing that was held is handed on yet.
+    pub(super) fn take(
+        &mut self,
+        segment: &Segment<'_>,
+        ack: Option<u32>,
+        other: Reached,
+        sink: &mut dyn FnMut(Delivery<'_>),
+    ) -> bool {
         let first = segment.seq.wrapping_add(u32::from(segment.syn));
-        let next = *self.next.get_or_insert(ORIGIN + u64::from(first));
-        let Some(start) = position(next, first) else { return false };
+        let near = self.next.unwrap_or(*self.anchor.get_or_insert(ORIGIN + u64::from(first)));
+        let Some(start) = position(near, first) else { return false };
         let end = start + segment.payload.len() as u64;
         let missing = u64::from(segment.missing);
         self.last_ts = self.last_ts.max(segment.ts);
         if segment.fin && self.end.is_none() {
-            self.end = Some(end + missing);
+            self.end = Some(End { at: end + missing, ack });
         }
-        if start > next {
-            if !segment.payload.is_empty() || missing > 0 {
-                self.hold(start, segment);
-            }
-            if self.pending_bytes > PENDING_MAX || self.pending.len() > PIECES_MAX {
-                self.skip_hole();
+        if segment.syn && self.next.is_none() {
+            self.next = Some(start);
+        }
+        let empty = segment.payload.is_empty() && missing == 0;
+        let Some(next) = self.next else {
+            self.open(start, segment, ack, empty);
+            return true;
+        };
+        if start > next || !other.includes(ack) {
+            if !empty && end + missing > next {
+                self.hold(start, segment, ack);
             }
         } else if end + missing > next {
             let seen = usize::try_from(next - start).unwrap_or(usize::MAX);
@@ -99,22 +178,135 @@ impl TcpStream {
             let lost = end + missing - self.next.unwrap_or(next).max(end);
             self.lose(if segment.missing > 0 { lost } else { 0 });
         }
-        self.drain(sink);
         true
     }
 
-    /// The other side acknowledged all before `ack`.
-    pub fn acknowledged(&mut self, ack: u32, sink: &mut dyn FnMut(Delivery<'_>)) {
-        if self.pending.is_empty() {
+    /// Takes a segment of a direction of which it is not known where it begins.
+    fn open(&mut self, start: u64, segment: &Segment<'_>, ack: Option<u32>, empty: bool) {
+        if empty {
+            self.opening.idle.get_or_insert(segment.seq);
+            // A FIN alone says that all before it was sent.
+            if segment.fin && self.pending.is_empty() {
+                self.next = Some(start);
+            }
             return;
         }
+        // A keep-alive repeats the last byte before the next one, or a byte that never was (RFC 9293 §3.8.4).
+        let is_probe = segment.payload.len() == 1
+            && self.opening.ack.is_some_and(|ack| position(start, ack).is_some_and(|ack| ack == start + 1));
+        if is_probe {
+            self.next = Some(start + 1);
+            return;
+        }
+        if self.opening.packets == 0 {
+            self.opening.since = segment.ts;
+        }
+        self.opening.packets += 1;
+        self.hold(start, segment, ack);
+        let waited = segment.ts.nanos().saturating_sub(self.opening.since.nanos());
+        if self.opening.packets >= OPENING_PACKETS || waited >= OPENING_NS {
+            self.begin();
+        } else {
+            self.begin_if_known();
+        }
+    }
+
+    /// Begins where something says that nothing is missing before the first bytes that wait.
+    fn begin_if_known(&mut self) {
+        let Some((&lowest, _)) = self.pending.first_key_value() else { return };
+        let acked = self.opening.ack.and_then(|ack| position(lowest, ack)).is_some_and(|ack| ack >= lowest);
+        let idle = self.opening.idle.and_then(|seq| position(lowest, seq)).is_some_and(|seq| seq == lowest);
+        if acked || idle {
+            self.begin();
+        }
+    }
+
+    /// Begins with the first bytes that wait.
+    fn begin(&mut self) {
+        if let (Some((&lowest, piece)), None) = (self.pending.first_key_value(), self.next) {
+            let is_probe = piece.bytes == [0] && piece.missing == 0;
+            self.next = Some(lowest + u64::from(is_probe));
+        }
+    }
+
+    /// The other side acknowledged all before `ack` in a packet captured at `ts`. What it says to be there and is not
+    /// is given up after some such packets.
+    pub(super) fn note_ack(&mut self, ack: u32, ts: Timestamp) {
+        let Some(next) = self.next else {
+            self.opening.ack = Some(match self.opening.ack {
+                Some(known) if known.wrapping_sub(ack).cast_signed() > 0 => known,
+                Some(_) | None => ack,
+            });
+            self.begin_if_known();
+            return;
+        };
+        let Some(ack) = position(next, ack) else { return };
+        let ack = self.end.map_or(ack, |end| ack.min(end.at.max(next)));
+        if ack <= next || (self.absent && self.pending.is_empty()) {
+            return;
+        }
+        self.hole_acks += 1;
+        let since = *self.hole_since.get_or_insert(ts);
+        if self.hole_acks >= HOLE_ACKS || ts.nanos().saturating_sub(since.nanos()) >= HOLE_NS {
+            self.lose_until(ack);
+        }
+    }
+
+    /// Waits no longer for what is missing before `ack`. Where nothing came after it, it may still come (the directions
+    /// of a connection may stand one after the other in a capture), but nothing waits for it any more.
+    fn lose_until(&mut self, ack: u64) {
         let Some(next) = self.next else { return };
-        if position(next, ack).is_some_and(|ack| ack > next) {
-            self.hole_acks += 1;
-            if self.hole_acks >= HOLE_ACKS {
-                self.skip_hole();
-                self.drain(sink);
+        (self.hole_acks, self.hole_since) = (0, None);
+        match self.pending.first_entry() {
+            // Ready, but each direction waits for the other: that can't have been.
+            Some(mut entry) if *entry.key() <= next => entry.get_mut().ack = None,
+            Some(entry) if *entry.key() <= ack => {
+                let start = *entry.key();
+                self.lose(start - next);
             }
+            Some(_) | None => self.absent = true,
+        }
+    }
+
+    /// How far it has been handed on, for the other direction to wait for.
+    pub(super) fn reached(&self) -> Reached {
+        Reached { next: self.next.filter(|_| !self.absent && !self.ended) }
+    }
+
+    /// Whether more waits than may.
+    pub(super) fn is_over_cap(&self) -> bool {
+        self.pending_bytes > PENDING_MAX || self.pending.len() > PIECES_MAX
+    }
+
+    /// What the first bytes that wait have to wait for.
+    pub(super) fn obstacle(&self, other: Reached) -> Obstacle {
+        let (Some((&start, piece)), Some(next)) = (self.pending.first_key_value(), self.next) else {
+            return match (self.pending.is_empty(), self.end) {
+                (false, _) => Obstacle::Beginning,
+                (true, Some(End { ack: Some(ack), .. })) if !self.ended && !other.includes(Some(ack)) => {
+                    Obstacle::Other(ack)
+                }
+                (true, _) => Obstacle::None,
+            };
+        };
+        match piece.ack {
+            _ if start > next => Obstacle::Hole,
+            Some(ack) if !other.includes(Some(ack)) => Obstacle::Other(ack),
+            _ => Obstacle::None,
+        }
+    }
+
+    /// Waits no longer for what is before the first bytes that wait, in this direction.
+    pub(super) fn give_up(&mut self) {
+        self.begin();
+        self.skip_hole();
+    }
+
+    /// Waits no longer for what the other side acknowledged, so that the other direction can go on.
+    pub(super) fn give_up_until(&mut self, ack: u32) {
+        self.begin();
+        if let Some(ack) = self.next.and_then(|next| position(next, ack)) {
+            self.lose_until(ack);
         }
     }
 
@@ -133,8 +325,8 @@ impl TcpStream {
     /// Hands on all that waits, with its gaps: no segment will fill them any more.
     pub fn flush(&mut self, sink: &mut dyn FnMut(Delivery<'_>)) {
         while !self.pending.is_empty() {
-            self.skip_hole();
-            self.drain(sink);
+            self.give_up();
+            self.drain(Reached::default(), sink);
         }
     }
 
@@ -145,6 +337,7 @@ impl TcpStream {
         if let Some(next) = &mut self.next {
             *next += bytes.len() as u64;
         }
+        (self.hole_acks, self.hole_since, self.absent) = (0, None, false);
         let gap = std::mem::take(&mut self.gap);
         sink(Delivery::Bytes { bytes, gap, ts });
     }
@@ -157,7 +350,7 @@ impl TcpStream {
     }
 
     /// Puts the parts of a segment that nobody holds yet aside.
-    fn hold(&mut self, start: u64, segment: &Segment<'_>) {
+    fn hold(&mut self, start: u64, segment: &Segment<'_>, ack: Option<u32>) {
         let (mut at, mut rest) = (start, segment.payload);
         let mut missing = u64::from(segment.missing);
         // A piece that begins before and reaches into the segment.
@@ -177,8 +370,8 @@ impl TcpStream {
             let own = rest.len().min(room);
             let last = following.is_none() || room >= rest.len();
             if own > 0 || (last && missing > 0 && room > 0) {
-                let piece =
-                    Piece { bytes: rest[..own].to_vec(), missing: if last { missing } else { 0 }, ts: segment.ts };
+                let missing = if last { missing } else { 0 };
+                let piece = Piece { bytes: rest[..own].to_vec(), missing, ts: segment.ts, ack };
                 self.pending_bytes += own;
                 self.pending.insert(at, piece);
             }
@@ -199,15 +392,17 @@ impl TcpStream {
         if let (Some((&start, _)), Some(next)) = (self.pending.first_key_value(), self.next) {
             self.lose(start.saturating_sub(next));
         }
-        self.hole_acks = 0;
+        (self.hole_acks, self.hole_since) = (0, None);
     }
 
-    /// Hands on the pieces that are in order now, and the end once it is reached.
-    fn drain(&mut self, sink: &mut dyn FnMut(Delivery<'_>)) {
+    /// Hands on the pieces that are in order now, and the end once it is reached. Whether anything was.
+    pub(super) fn drain(&mut self, other: Reached, sink: &mut dyn FnMut(Delivery<'_>)) -> bool {
+        let mut any = false;
         while let (Some(entry), Some(next)) = (self.pending.first_entry(), self.next) {
-            if *entry.key() > next {
+            if *entry.key() > next || !other.includes(entry.get().ack) {
                 break;
             }
+            any = true;
             let (start, piece) = entry.remove_entry();
             self.pending_bytes -= piece.bytes.len();
             self.hole_acks = 0;
@@ -218,12 +413,27 @@ impl TcpStream {
             self.lose((end + piece.missing).saturating_sub(next.max(end)).min(piece.missing));
         }
         if let (Some(end), Some(next), false) = (self.end, self.next, self.ended)
-            && next >= end
+            && next >= end.at
+            && other.includes(end.ack)
         {
-            self.ended = true;
+            (self.ended, any) = (true, true);
             sink(Delivery::End { ts: self.last_ts });
         }
+        any
     }
+}
+
+/// What the first bytes of a direction that wait have to wait for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// Nothing.
+    None,
+    /// It is not known where the direction begins.
+    Beginning,
+    /// Bytes before them.
+    Hole,
+    /// Bytes of the other direction, up to this acknowledgement.
+    Other(u32),
 }
 
 /// The position of a sequence number near `next`; none where it is too far off.

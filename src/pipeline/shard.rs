@@ -13,7 +13,7 @@ use super::quic_layer::QuicLayer;
 use super::ready::ReadyItem;
 use super::tls_layer::NO_LONGER_HELD;
 use super::udp::UdpFlow;
-use crate::flow::{Delivery, Segment, TcpStream};
+use crate::flow::{Conversation, Delivery, Segment};
 use crate::model::{
     Direction, FlowId, Layer, NameSource, OpaqueReason, StreamChunk, Timestamp, TlsInfo, TransportProtocol, Weird,
 };
@@ -67,7 +67,7 @@ enum Content {
 }
 
 struct TcpState {
-    streams: [TcpStream; 2],
+    streams: Conversation,
     stack: Stack,
     /// Set once both directions ended and everything has left: what is to be known of the session afterwards. Late
     /// packets are repeats.
@@ -388,7 +388,7 @@ impl FlowState {
     /// Bytes held.
     fn held(&self) -> usize {
         match &self.content {
-            Content::Tcp(tcp) => tcp.streams.iter().map(TcpStream::pending).sum::<usize>() + tcp.stack.held(),
+            Content::Tcp(tcp) => tcp.streams.pending() + tcp.stack.held(),
             Content::Udp(udp) => udp.held(),
             Content::Ready(_) => 0,
         }
@@ -472,23 +472,18 @@ impl TcpState {
         let mut fits = true;
         if !rst {
             let Self { streams, stack, .. } = self;
-            fits = streams[direction.index()]
-                .segment(&segment, &mut |delivery| deliver(stack, shared, direction, delivery, bytes, out));
+            fits = streams.segment(direction, &segment, ack, &mut |direction, delivery| {
+                deliver(stack, shared, direction, delivery, bytes, out);
+            });
         }
         if !fits {
             out.weird(Weird { layer: Layer::Flow, flow: Some(shared.flow), reason: "segment far outside the window" });
-        }
-        if let Some(ack) = ack {
-            let other = direction.reversed();
-            let Self { streams, stack, .. } = self;
-            streams[other.index()]
-                .acknowledged(ack, &mut |delivery| deliver(stack, shared, other, delivery, bytes, out));
         }
         if rst {
             self.flush(shared, bytes, out);
             self.stack.close(shared, direction, ts, out);
         }
-        if self.streams.iter().all(TcpStream::ended) && !self.stack.is_waiting() {
+        if self.streams.ended() && !self.stack.is_waiting() {
             self.finish(shared, bytes, ts, out);
         }
     }
@@ -505,10 +500,8 @@ impl TcpState {
     }
 
     fn flush(&mut self, shared: &mut Shared, bytes: &mut u64, out: &mut Collected) {
-        for direction in [Direction::ToServer, Direction::ToClient] {
-            let Self { streams, stack, .. } = self;
-            streams[direction.index()].flush(&mut |delivery| deliver(stack, shared, direction, delivery, bytes, out));
-        }
+        let Self { streams, stack, .. } = self;
+        streams.flush(&mut |direction, delivery| deliver(stack, shared, direction, delivery, bytes, out));
     }
 }
 
