@@ -4,7 +4,7 @@
 #![expect(clippy::print_stderr, reason = "a test that can't run says so")]
 
 use divulge::capture::{Capture, Input};
-use divulge::flow::{Delivery, FlowTable, Segment, TcpStream};
+use divulge::flow::{Conversation, Delivery, FlowTable, Segment};
 use divulge::model::{CaptureItem, Direction, FlowId, FlowKey, Frame, KeySource, StreamChunk, Timestamp, Transport};
 use divulge::packet::Decoder;
 use divulge::tls::{KeyLog, Output, TlsSession};
@@ -17,7 +17,7 @@ use std::sync::Arc;
 /// Both directions of a TCP flow, its TLS session and what that gave.
 struct Flow {
     key: FlowKey,
-    streams: [TcpStream; 2],
+    streams: Conversation,
     session: TlsSession,
     plain: [Vec<u8>; 2],
     output: Output,
@@ -43,18 +43,12 @@ impl Flow {
 
     fn packet(&mut self, way: Direction, segment: &Segment<'_>, ack: Option<u32>) {
         let Self { streams, session, plain, output, .. } = self;
-        streams[way.index()].segment(segment, &mut |what| Self::deliver(session, output, plain, way, what));
-        if let Some(ack) = ack {
-            let other = way.reversed();
-            streams[other.index()].acknowledged(ack, &mut |what| Self::deliver(session, output, plain, other, what));
-        }
+        streams.segment(way, segment, ack, &mut |way, what| Self::deliver(session, output, plain, way, what));
     }
 
     fn finish(&mut self) {
         let Self { streams, session, plain, output, .. } = self;
-        for way in [Direction::ToServer, Direction::ToClient] {
-            streams[way.index()].flush(&mut |what| Self::deliver(session, output, plain, way, what));
-        }
+        streams.flush(&mut |way, what| Self::deliver(session, output, plain, way, what));
     }
 }
 

@@ -100,3 +100,123 @@ impl Conversation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::Conversation;
+    use crate::flow::{Delivery, Segment};
+    use crate::model::{Direction, Timestamp};
+    use proptest::prelude::*;
+
+    /// A segment of `ToServer` (`>`) or `ToClient` (`<`), `ms` milliseconds after the first.
+    type Sent<'a> = (char, u32, Option<u32>, &'a [u8], i64);
+
+    const SYN: u32 = u32::MAX;
+
+    /// Runs segments, of which those with nothing but [`SYN`] as acknowledgement open a direction, and writes what is
+    /// handed on: bytes behind their direction, a gap as `[n]`.
+    fn run(segments: &[Sent<'_>], flush: bool) -> String {
+        let mut out = String::new();
+        let mut conversation = Conversation::default();
+        let mut sink = |direction: Direction, delivery: Delivery<'_>| {
+            out.push(if direction == Direction::ToServer { '>' } else { '<' });
+            match delivery {
+                Delivery::Bytes { bytes, gap, .. } => {
+                    if gap > 0 {
+                        out.push_str(&format!("[{gap}]"));
+                    }
+                    out.push_str(&String::from_utf8_lossy(bytes));
+                }
+                Delivery::End { .. } => out.push('$'),
+            }
+        };
+        for &(way, seq, ack, payload, ms) in segments {
+            let direction = if way == '>' { Direction::ToServer } else { Direction::ToClient };
+            let (syn, ack) = (ack == Some(SYN), ack.filter(|&ack| ack != SYN));
+            let ts = Timestamp::from_nanos(ms * 1_000_000);
+            let segment = Segment { seq, syn, fin: false, payload, missing: 0, ts };
+            assert!(conversation.segment(direction, &segment, ack, &mut sink));
+        }
+        if flush {
+            conversation.flush(&mut sink);
+            assert_eq!(conversation.pending(), 0);
+        }
+        out
+    }
+
+    const OPEN: [Sent<'_>; 2] = [('>', 99, Some(SYN), b"", 0), ('<', 499, Some(SYN), b"", 0)];
+
+    fn opened<'a>(rest: &[Sent<'a>]) -> Vec<Sent<'a>> {
+        OPEN.iter().chain(rest).copied().collect()
+    }
+
+    #[test]
+    fn an_answer_waits_for_what_it_acknowledges() {
+        let answer = ('<', 500, Some(103), &b"yes"[..], 1);
+        let question = ('>', 100, Some(500), &b"ask"[..], 2);
+        assert_eq!(run(&opened(&[answer]), false), "");
+        assert_eq!(run(&opened(&[answer, question]), false), ">ask<yes");
+        assert_eq!(run(&opened(&[answer]), true), "<yes");
+    }
+
+    #[test]
+    fn what_never_comes_is_waited_for_so_many_packets_or_so_long() {
+        let answers: Vec<Sent<'_>> = (0..40).map(|n| ('<', 500 + n, Some(103), &b"y"[..], 1)).collect();
+        assert!(run(&opened(&answers), false).ends_with("<y<y<y"));
+        assert_eq!(run(&opened(&[answers[0], ('<', 501, Some(103), b"z", 900)]), false), "<y<z");
+        // From then on nothing waits for it, until it shows again.
+        let late = ('>', 100, Some(500), &b"ask"[..], 901);
+        let read = run(
+            &opened(&[answers[0], ('<', 501, Some(103), b"z", 900), ('<', 502, Some(110), b"!", 901), late]),
+            false,
+        );
+        assert_eq!(read, "<y<z<!>ask");
+    }
+
+    #[test]
+    fn a_direction_seen_from_its_middle_begins_where_the_other_side_says() {
+        let (first, second) = (('>', 100, Some(500), &b"ab"[..], 1), ('>', 102, Some(500), &b"cd"[..], 0));
+        assert_eq!(run(&[second, first], false), "");
+        assert_eq!(run(&[second, first, ('<', 500, Some(104), b"", 2)], false), ">ab>cd");
+        assert_eq!(run(&[second, ('<', 500, Some(100), b"", 2), first], false), ">ab>cd");
+        assert_eq!(run(&[('<', 500, Some(102), b"", 0), second], false), ">cd");
+        assert_eq!(run(&[second, first], true), ">ab>cd");
+        assert_eq!(run(&[second, first, ('>', 104, Some(500), b"ef", 500)], false), ">ab>cd>ef");
+    }
+
+    #[test]
+    fn directions_that_wait_for_each_other_are_let_go() {
+        let read = run(&opened(&[('>', 100, Some(503), b"abc", 0), ('<', 500, Some(103), b"xyz", 0)]), true);
+        assert!(read == ">abc<xyz" || read == "<xyz>abc", "{read}");
+    }
+
+    proptest! {
+        #[test]
+        fn every_byte_that_fits_is_handed_on_once(
+            segments in proptest::collection::vec((any::<bool>(), 0u32..300, proptest::option::of(0u32..400), 0usize..20, any::<bool>(), 0u16..40), 0..80)
+        ) {
+            let mut conversation = Conversation::default();
+            let mut handed = [0usize; 2];
+            let mut sent = [[false; 400]; 2];
+            let mut sink = |direction: Direction, delivery: Delivery<'_>| {
+                if let Delivery::Bytes { bytes, .. } = delivery {
+                    handed[direction.index()] += bytes.len();
+                }
+            };
+            for &(way, seq, ack, len, fin, missing) in &segments {
+                let direction = if way { Direction::ToServer } else { Direction::ToClient };
+                let payload = vec![b'x'; len];
+                let missing = if missing > 35 { u32::from(missing) } else { 0 };
+                let segment = Segment { seq, syn: false, fin, payload: &payload, missing, ts: Timestamp::default() };
+                conversation.segment(direction, &segment, ack, &mut sink);
+                let seq = seq as usize;
+                sent[direction.index()][seq..seq + len].fill(true);
+            }
+            conversation.flush(&mut sink);
+            prop_assert_eq!(conversation.pending(), 0);
+            for (handed, sent) in handed.iter().zip(&sent) {
+                prop_assert!(*handed <= sent.iter().filter(|&&byte| byte).count());
+            }
+        }
+    }
+}

@@ -6,6 +6,8 @@ use std::net::SocketAddr;
 
 /// Most flows followed at a time; beyond it the ones idle longest are ended.
 pub const FLOWS_MAX: usize = 65_536;
+/// Bytes after a SYN within which the first data seen before it is taken as its own.
+const LATE_SYN_MAX: u32 = 1 << 16;
 /// Packets between two looks for flows to end.
 const SWEEP_EVERY: u32 = 65_536;
 /// Time between two looks, however few packets came: whoever watches live waits for the flows that ended.
@@ -32,7 +34,8 @@ struct Entry {
     syn: [Option<u32>; 2],
     /// FIN or RST seen, by direction.
     closed: [bool; 2],
-    data: bool,
+    /// Lowest sequence number of data, by direction.
+    data: [Option<u32>; 2],
     last: Timestamp,
 }
 
@@ -104,7 +107,7 @@ impl FlowTable {
             client_is_low: client_is_src == src_is_low,
             syn: [None; 2],
             closed: [false; 2],
-            data: false,
+            data: [None; 2],
             last: packet.ts,
         };
         entry.note(tcp, direction, packet.ts);
@@ -176,8 +179,13 @@ impl Entry {
             // The answer to a SYN: another connection only if this one was answered before and is over.
             return known && over;
         }
-        // A first SYN from the other side before any data is a simultaneous open.
-        known || over || self.data
+        // A first SYN from the other side before any data is a simultaneous open; one after data was captured late if
+        // the data follows it, or if it was answered.
+        let late = match self.data[direction.index()] {
+            Some(first) => first.wrapping_sub(seq.wrapping_add(1)) < LATE_SYN_MAX,
+            None => self.syn[direction.reversed().index()].is_some(),
+        };
+        known || over || (self.data != [None; 2] && !late)
     }
 
     fn note(&mut self, tcp: Option<(TcpFlags, u32, bool)>, direction: Direction, ts: Timestamp) {
@@ -192,7 +200,10 @@ impl Entry {
         if flags.rst {
             self.closed = [true; 2];
         }
-        self.data |= data;
+        let lowest = &mut self.data[direction.index()];
+        if data && lowest.is_none_or(|lowest| seq.wrapping_sub(lowest).cast_signed() < 0) {
+            *lowest = Some(seq.wrapping_add(u32::from(flags.syn)));
+        }
     }
 }
 
@@ -239,6 +250,27 @@ mod tests {
         .map(|packet| table.packet(packet).unwrap().id.0)
         .collect();
         assert_eq!(ids, [1, 1, 1, 1, 1, 1, 2, 2]);
+    }
+
+    #[test]
+    fn a_syn_that_was_captured_late_opens_nothing() {
+        let ids = |packets: &[Packet<'static>]| {
+            let mut table = FlowTable::default();
+            packets.iter().map(|packet| table.packet(packet).unwrap().id.0).collect::<Vec<_>>()
+        };
+        assert_eq!(
+            ids(&[packet(true, 8, "a", b"x"), packet(true, 7, "s", b""), packet(false, 9, "sa", b"")]),
+            [1, 1, 1]
+        );
+        assert_eq!(
+            ids(&[packet(false, 9, "sa", b""), packet(false, 10, "a", b"x"), packet(true, 7, "s", b"")]),
+            [1, 1, 1]
+        );
+        assert_eq!(ids(&[packet(true, 8, "a", b"x"), packet(true, 900_000, "s", b"")]), [1, 2]);
+        assert_eq!(
+            ids(&[packet(true, 8, "a", b"x"), packet(false, 9, "a", b"y"), packet(false, 7, "s", b"")]),
+            [1, 1, 1]
+        );
     }
 
     #[test]
