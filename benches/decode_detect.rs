@@ -5,7 +5,7 @@ use divan::counter::BytesCount;
 use divulge::decode;
 use divulge::detect::{Detector, Origin};
 use divulge::model::{
-    Body, DataType, Exchange, ExchangeId, FlowId, Identifier, Place, Profile, Protocol, Request, Side, Timestamp,
+    Body, DataType, Exchange, ExchangeId, Field, FlowId, Identifier, Place, Profile, Protocol, Request, Side, Timestamp,
 };
 use divulge::rules::RuleSet;
 use std::fmt::Write;
@@ -112,7 +112,7 @@ fn decode_and_detect(bencher: divan::Bencher<'_, '_>, size: usize) {
     let mut scan = detector.scan();
     bencher.counter(BytesCount::new(size)).bench_local(|| {
         let mut weirds = Vec::new();
-        decode::fields(&exchange, Side::Request, &mut |field| scan.field(field), &mut weirds);
+        decode::fields(&exchange, Side::Request, &mut scan, &mut weirds);
         scan.finish(&origin, &mut weirds)
     });
 }
@@ -123,7 +123,7 @@ fn decode_alone(bencher: divan::Bencher<'_, '_>, size: usize) {
     bencher.counter(BytesCount::new(size)).bench_local(|| {
         let mut weirds = Vec::new();
         let mut bytes = 0;
-        decode::fields(&exchange, Side::Request, &mut |field| bytes += field.value.len(), &mut weirds);
+        decode::fields(&exchange, Side::Request, &mut |field: &Field<'_>| bytes += field.value.len(), &mut weirds);
         bytes
     });
 }

@@ -84,7 +84,7 @@ fn search(detector: &Detector, exchange: &Exchange) -> (Vec<Observation>, Vec<We
     let mut weirds = Vec::new();
     let mut scan = detector.scan();
     for side in [Side::Request, Side::Response] {
-        decode::fields(exchange, side, &mut |field| scan.field(field), &mut weirds);
+        decode::fields(exchange, side, &mut scan, &mut weirds);
     }
     (scan.finish(&Origin::of(exchange), &mut weirds), weirds)
 }

@@ -56,7 +56,7 @@ fn search(detector: &Detector, content_type: &str, data: Vec<u8>) -> Vec<Observa
     };
     let mut weirds = Vec::new();
     let mut scan = detector.scan();
-    decode::fields(&exchange, Side::Request, &mut |field| scan.field(field), &mut weirds);
+    decode::fields(&exchange, Side::Request, &mut scan, &mut weirds);
     scan.finish(&Origin::of(&exchange), &mut weirds)
 }
 

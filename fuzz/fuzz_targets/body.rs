@@ -2,7 +2,7 @@
 #![no_main]
 
 use divulge::decode;
-use divulge::model::{Body, Exchange, ExchangeId, FlowId, Protocol, Request, Side, Timestamp};
+use divulge::model::{Body, Exchange, ExchangeId, Field, FlowId, Protocol, Request, Side, Timestamp};
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ fuzz_target!(|data: &[u8]| {
         response: None,
     };
     let mut fields = 0;
-    decode::fields(&exchange, Side::Request, &mut |_| fields += 1, &mut weirds);
-    decode::stream_fields(FlowId(1), bytes, Side::Request, &mut |_| fields += 1, &mut weirds);
+    decode::fields(&exchange, Side::Request, &mut |_: &Field<'_>| fields += 1, &mut weirds);
+    decode::stream_fields(FlowId(1), bytes, Side::Request, &mut |_: &Field<'_>| fields += 1, &mut weirds);
     assert!(fields <= 2 * decode::FIELDS_MAX);
 });

@@ -63,7 +63,7 @@ const fn values() -> [u8; 256] {
 }
 
 /// Whether the first eight characters give bytes worth going on for; undecided where one of them is no digit.
-fn promising(bytes: &[u8]) -> bool {
+pub(super) fn promising(bytes: &[u8]) -> bool {
     let Some(first) = bytes.first_chunk::<8>() else { return true };
     let values = first.map(|byte| VALUES[usize::from(byte)]);
     if values.iter().any(|&value| value > 63) {

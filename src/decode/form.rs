@@ -3,7 +3,6 @@
 use super::shape::Input;
 use super::walker::{Doc, Walker};
 use super::{Decoder, Probe, percent};
-use crate::model::text_of;
 use std::ops::Range;
 
 /// Longest key that is believed without a content type.
@@ -63,7 +62,7 @@ pub(super) fn pairs(doc: Doc<'_>, range: Range<usize>, walker: &mut Walker<'_>) 
             break;
         }
         if let Some(key) = key {
-            walker.push_key(&text_of(&percent::undo_form(&doc.bytes[key]).0));
+            walker.push_key(&*percent::undo_form(&doc.bytes[key]).0);
         }
         self::value(doc, value, walker);
         walker.reset(root);

@@ -5,7 +5,7 @@ use super::compressed::Codec;
 use super::shape::Input;
 use super::walker::Walker;
 use super::{Decoder, Probe, gzip, wire, zlib, zstandard};
-use crate::model::{FieldKind, text_of};
+use crate::model::FieldKind;
 use ::base64::Engine;
 use ::base64::alphabet::STANDARD;
 use ::base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -194,7 +194,7 @@ fn trailers(input: &Input<'_>, within: Range<usize>, walker: &mut Walker<'_>) {
         let Some(colon) = memchr::memchr(b':', line) else { continue };
         let value = line[colon + 1..].trim_ascii_start();
         if !value.is_empty() {
-            walker.push_key(&text_of(&line[..colon]));
+            walker.push_key(&line[..colon]);
             let end = at + line.len();
             walker.leaf(input.doc, end - value.len()..end, value, None);
             walker.reset(root);

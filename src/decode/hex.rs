@@ -32,7 +32,7 @@ impl Decoder for Hex {
 }
 
 /// Whether the first six digits give bytes worth going on for.
-fn promising(digits: &[u8]) -> bool {
+pub(super) fn promising(digits: &[u8]) -> bool {
     let mut start = [0u8; 3];
     for (byte, pair) in start.iter_mut().zip(digits.chunks_exact(2)) {
         match (value(pair[0]), value(pair[1])) {

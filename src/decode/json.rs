@@ -4,7 +4,6 @@
 use super::shape::Input;
 use super::walker::{Doc, Mark, Walker};
 use super::{Decoder, NEST_MAX, Probe, ndjson};
-use crate::model::text_of;
 use std::ops::Range;
 
 pub(super) struct Json;
@@ -161,9 +160,9 @@ impl Reader<'_> {
     fn key(&mut self, raw: Range<usize>, escaped: bool, walker: &mut Walker<'_>) {
         let raw = &self.bytes[raw];
         if escaped {
-            walker.push_key(&text_of(&unescape(raw)));
+            walker.push_key(&unescape(raw));
         } else {
-            walker.push_key(&text_of(raw));
+            walker.push_key(raw);
         }
         if let Some(frame) = self.frames.last_mut() {
             frame.keyed = true;
@@ -173,9 +172,7 @@ impl Reader<'_> {
     /// A number, `true`, `false`, `null`, or an unquoted word of sloppy writers.
     fn bare(&mut self, at: usize, walker: &mut Walker<'_>) -> usize {
         let rest = &self.bytes[at..];
-        let stops =
-            |byte: &u8| matches!(byte, b',' | b'}' | b']' | b'{' | b'[' | b'"' | b':' | b' ' | b'\n' | b'\r' | b'\t');
-        let end = at + rest.iter().position(stops).unwrap_or(rest.len()).max(1);
+        let end = at + rest.iter().position(|&byte| STOPS[usize::from(byte)]).unwrap_or(rest.len()).max(1);
         let word = &self.bytes[at..end];
         let in_object = self.deeper == 0 && self.frames.last().is_some_and(|frame| !frame.array && !frame.keyed);
         if in_object && let Some(colon) = colon_after(self.bytes, end) {
@@ -190,6 +187,17 @@ impl Reader<'_> {
         end
     }
 }
+
+/// The bytes that end a number or a bare word.
+static STOPS: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut at = 0;
+    while at < 11 {
+        table[b",}]{[\": \n\r\t"[at] as usize] = true;
+        at += 1;
+    }
+    table
+};
 
 /// The offset of a string's closing quote (or the end of the text), and whether it holds escapes.
 fn string_end(bytes: &[u8], start: usize) -> (usize, bool) {
@@ -209,6 +217,11 @@ fn string_end(bytes: &[u8], start: usize) -> (usize, bool) {
 /// The offset of a colon that follows at `at` after white space only.
 fn colon_after(bytes: &[u8], at: usize) -> Option<usize> {
     let rest = &bytes[at..];
+    match rest.first() {
+        Some(b':') => return Some(at),
+        Some(b',' | b'}' | b']') => return None,
+        _ => {}
+    }
     let blank = rest.iter().position(|byte| !byte.is_ascii_whitespace())?;
     (rest[blank] == b':').then_some(at + blank)
 }

@@ -3,14 +3,14 @@
 use super::compressed::{End, content_codec};
 use super::walker::Walker;
 use super::{DECODED_MAX, form, percent};
-use crate::model::{Body, Decoding, Exchange, Field, FieldKind, Headers, Part, Protocol, Side, Weird, text_of};
+use crate::model::{Body, Decoding, Exchange, FieldKind, Headers, Part, Protocol, Side, Visit, Weird};
 use std::borrow::Cow;
 
 /// Most content encodings of one body that are undone.
 const ENCODINGS_MAX: usize = 4;
 
 /// Shows every field of one side of an exchange. What made no sense or went over a cap is added to `weirds`.
-pub fn fields(exchange: &Exchange, side: Side, visit: &mut dyn FnMut(&Field<'_>), weirds: &mut Vec<Weird>) {
+pub fn fields(exchange: &Exchange, side: Side, visit: &mut dyn Visit, weirds: &mut Vec<Weird>) {
     let mut walker = Walker::new(side, Some(exchange.id.flow), visit, weirds);
     match side {
         Side::Request => {
@@ -51,7 +51,7 @@ fn path(path: &[u8], base: usize, walker: &mut Walker<'_>) {
     if path.len() < 2 {
         return;
     }
-    let doc = walker.enter(Part::Path, "", path, base);
+    let doc = walker.enter(Part::Path, b"", path, base);
     walker.show_whole(doc);
     let root = walker.mark();
     for (index, segment) in path.split(|&byte| byte == b'/').skip(1).enumerate() {
@@ -69,10 +69,10 @@ fn path(path: &[u8], base: usize, walker: &mut Walker<'_>) {
 }
 
 fn query(query: &[u8], base: usize, walker: &mut Walker<'_>) {
-    let doc = walker.enter(Part::Query, "", query, base);
+    let doc = walker.enter(Part::Query, b"", query, base);
     walker.show_whole(doc);
     for (key, value) in form::split(query, 0) {
-        let name = key.map(|key| text_of(&percent::undo_form(&query[key]).0).into_owned()).unwrap_or_default();
+        let name = key.map(|key| percent::undo_form(&query[key]).0).unwrap_or_default();
         walker.rename(&name);
         form::value(doc, value, walker);
     }
@@ -88,7 +88,7 @@ fn headers(headers: &Headers, side: Side, walker: &mut Walker<'_>) {
             let pair = value.split(|&byte| byte == b';').next().unwrap_or(value);
             cookie(value, pair, walker);
         } else if !value.is_empty() {
-            let doc = walker.enter(Part::Header, &text_of(name), value, 0);
+            let doc = walker.enter(Part::Header, name, value, 0);
             walker.whole(doc, FieldKind::Leaf, None);
         }
     }
@@ -106,7 +106,7 @@ fn cookie(header: &[u8], pair: &[u8], walker: &mut Walker<'_>) {
         return;
     }
     let at = value.as_ptr() as usize - header.as_ptr() as usize;
-    let doc = walker.enter(Part::Cookie, &text_of(name), header, 0);
+    let doc = walker.enter(Part::Cookie, name, header, 0);
     let within = at..at + value.len();
     match percent::undo(value) {
         Cow::Owned(text) => walker.step("percent", |walker| walker.leaf(doc, within, &text, None)),
@@ -146,7 +146,7 @@ fn body(body: &Body, walker: &mut Walker<'_>) {
     if body.cut() {
         walker.weird("body over the cap read in part");
     }
-    let doc = walker.enter(Part::Body, "", &body.data, 0);
+    let doc = walker.enter(Part::Body, b"", &body.data, 0);
     let content_type = body.content_type.as_deref();
     let mut chain: Vec<Decoding> = Vec::new();
     let mut data: Cow<'_, [u8]> = Cow::Borrowed(&body.data);

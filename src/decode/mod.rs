@@ -89,5 +89,8 @@ const DECODERS: &[&dyn Decoder] = &[
     &zstandard::Zstandard,
 ];
 
+/// Those among them whose encoding is written as one word of letters, digits, `+`, `/`, `-` and `_`.
+const WORDS: &[&dyn Decoder] = &[&base64::Base64, &hex::Hex];
+
 #[cfg(test)]
 mod tests;

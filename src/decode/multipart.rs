@@ -95,12 +95,12 @@ fn part(input: &Input<'_>, range: Range<usize>, walker: &mut Walker<'_>) {
         }
     }
     if let Some(name) = name {
-        walker.push_key(&text_of(name));
+        walker.push_key(name);
     }
     let named = walker.mark();
     if let Some(file) = file {
         let at = file.as_ptr() as usize - bytes.as_ptr() as usize;
-        walker.push_key("filename");
+        walker.push_key(b"filename");
         walker.leaf(input.doc, at..at + file.len(), file, None);
         walker.reset(named);
     }

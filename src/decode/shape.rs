@@ -2,91 +2,59 @@
 //! which characters they hold.
 
 use super::walker::Doc;
-use crate::model::FieldKind;
+use crate::model::{FieldKind, Kinds};
 
 /// Bytes of an input that are looked at for its shape; the rest is only searched for `%`, `=` and `&`.
 const SHAPE_LOOK: usize = 512;
 
-const NOT_HEX: u8 = 1;
-const NOT_BASE64: u8 = 2;
-const PERCENT: u8 = 4;
-const PAIR: u8 = 8;
-const CONTROL: u8 = 16;
-
-/// Flags of each byte.
-static CLASS: [u8; 256] = classes();
-
-const fn classes() -> [u8; 256] {
-    let mut table = [0u8; 256];
-    let mut byte = 0u8;
-    loop {
-        let mut flags = 0;
-        if !byte.is_ascii_hexdigit() {
-            flags |= NOT_HEX;
-        }
-        let base64 =
-            byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'-' | b'_' | b'=' | b' ' | b'\r' | b'\n');
-        if !base64 {
-            flags |= NOT_BASE64;
-        }
-        match byte {
-            b'%' => flags |= PERCENT,
-            b'=' | b'&' => flags |= PAIR,
-            b'\t' | b'\r' | b'\n' => {}
-            0..=0x1f | 0x7f => flags |= CONTROL,
-            _ => {}
-        }
-        table[byte as usize] = flags;
-        if byte == 255 {
-            return table;
-        }
-        byte += 1;
-    }
-}
-
 /// The kinds of characters in some bytes.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Shape(u8);
+pub(super) struct Shape(Kinds);
 
 impl Shape {
     fn of(bytes: &[u8]) -> Self {
         let look = bytes.len().min(SHAPE_LOOK);
-        let mut flags = bytes[..look].iter().fold(0, |flags, &byte| flags | CLASS[usize::from(byte)]);
+        let Kinds(mut kinds) = Kinds::of(&bytes[..look]);
         let rest = &bytes[look..];
-        if !rest.is_empty() && flags & CONTROL == 0 {
-            if flags & PERCENT == 0 && memchr::memchr(b'%', rest).is_some() {
-                flags |= PERCENT;
+        if !rest.is_empty() && kinds & Kinds::CONTROL == 0 {
+            if kinds & Kinds::PERCENT == 0 && memchr::memchr(b'%', rest).is_some() {
+                kinds |= Kinds::PERCENT;
             }
-            if flags & PAIR == 0 && memchr::memchr2(b'=', b'&', rest).is_some() {
-                flags |= PAIR;
+            if kinds & Kinds::PAIR == 0 && memchr::memchr2(b'=', b'&', rest).is_some() {
+                kinds |= Kinds::PAIR;
             }
         }
-        Self(flags)
+        Self(Kinds(kinds))
     }
 
     /// Only hexadecimal digits, as far as looked.
     pub(super) fn hex(self) -> bool {
-        self.0 & NOT_HEX == 0
+        !self.0.any(Kinds::NOT_HEX)
     }
 
     /// Only characters base64 may hold, as far as looked.
     pub(super) fn base64(self) -> bool {
-        self.0 & NOT_BASE64 == 0
+        !self.0.any(Kinds::NOT_BASE64)
+    }
+
+    /// One word of letters, digits, `+`, `/`, `-` and `_`, as far as looked.
+    pub(super) fn word(self) -> bool {
+        !self.0.any(Kinds::NOT_BASE64 | Kinds::PERCENT | Kinds::PAIR | Kinds::CONTROL | Kinds::BLANK)
     }
 
     /// A `%` somewhere.
     pub(super) fn percent(self) -> bool {
-        self.0 & PERCENT != 0
+        self.0.any(Kinds::PERCENT)
     }
 
     /// A `=` or `&` somewhere.
     pub(super) fn pair(self) -> bool {
-        self.0 & PAIR != 0
+        self.0.any(Kinds::PAIR)
     }
 
     /// Control characters: not text.
     pub(super) fn binary(self) -> bool {
-        self.0 & CONTROL != 0
+        self.0.any(Kinds::CONTROL)
     }
 }
 
@@ -107,15 +75,29 @@ impl<'a> Input<'a> {
         Self { doc, kind, content_type, shape: Shape::of(doc.bytes) }
     }
 
+    /// A leaf whose kinds of characters are known.
+    #[inline]
+    pub(super) fn leaf(doc: Doc<'a>, kinds: Kinds, content_type: Option<&'a str>) -> Self {
+        let shape = if doc.bytes.len() <= SHAPE_LOOK { Shape(kinds) } else { Shape::of(doc.bytes) };
+        Self { doc, kind: FieldKind::Leaf, content_type, shape }
+    }
+
     /// Whether any decoder could take it: by a type given, by its characters, or by how it begins.
     pub(super) fn promising(&self) -> bool {
         const BEGINNINGS: &[u8] = b"{[\"-\xef \t\r\n";
         self.content_type.is_some()
-            || self.shape.0 & (NOT_HEX | NOT_BASE64) != NOT_HEX | NOT_BASE64
-            || self.shape.0 & (PERCENT | PAIR | CONTROL) != 0
+            || self.shape.hex()
+            || self.shape.base64()
+            || self.shape.0.any(Kinds::PERCENT | Kinds::PAIR | Kinds::CONTROL)
             || self.bytes().first().is_some_and(|first| BEGINNINGS.contains(first))
             || is_compressed(self.bytes())
             || super::engine_io::begins(self.bytes())
+    }
+
+    /// Whether there is white space somewhere.
+    pub(super) fn blank(&self) -> bool {
+        let rest = self.bytes().get(SHAPE_LOOK..).unwrap_or_default();
+        self.shape.0.any(Kinds::BLANK) || self.bytes().contains(&0x0c) || rest.iter().any(u8::is_ascii_whitespace)
     }
 
     /// The bytes.
@@ -126,12 +108,14 @@ impl<'a> Input<'a> {
 
 /// Whether decoded bytes are believable as text: UTF-8 (perhaps cut at the end) without control characters.
 pub(super) fn is_text(bytes: &[u8]) -> bool {
-    let text = match std::str::from_utf8(bytes) {
-        Ok(_) => bytes,
-        Err(error) if error.error_len().is_none() => &bytes[..error.valid_up_to()],
-        Err(_) => return false,
-    };
-    !text.is_empty() && text.iter().all(|&byte| CLASS[usize::from(byte)] & CONTROL == 0)
+    // A character that is cut has no control characters among its bytes.
+    if Kinds::of(bytes).any(Kinds::CONTROL) {
+        return false;
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => !text.is_empty(),
+        Err(error) => error.error_len().is_none() && error.valid_up_to() > 0,
+    }
 }
 
 /// Whether the first bytes of decoded data may be text or something compressed; cheap, to turn down most of what
@@ -143,5 +127,7 @@ pub(super) fn may_be_data(start: &[u8]) -> bool {
 
 /// Whether bytes begin like a compressed format that can be undone.
 pub(super) fn is_compressed(bytes: &[u8]) -> bool {
-    super::gzip::magic(bytes) || super::zlib::magic(bytes) || super::zstandard::magic(bytes)
+    // The first byte is 0x1f for gzip, and ends in 8 for the others.
+    let first = bytes.first().is_some_and(|first| *first == 0x1f || first & 0x0f == 8);
+    first && (super::gzip::magic(bytes) || super::zlib::magic(bytes) || super::zstandard::magic(bytes))
 }

@@ -3,7 +3,7 @@
 
 use super::gzip;
 use super::walker::Walker;
-use crate::model::{Field, FieldKind, FlowId, Part, Side, Weird};
+use crate::model::{FieldKind, FlowId, Part, Side, Visit, Weird};
 use memchr::memchr2_iter;
 use std::ops::Range;
 
@@ -14,15 +14,9 @@ const KEY_MAX: usize = 64;
 
 /// Shows every field of a piece of one direction of a stream of no known protocol. What made no sense or went over a cap
 /// is added to `weirds`.
-pub fn stream_fields(
-    flow: FlowId,
-    bytes: &[u8],
-    side: Side,
-    visit: &mut dyn FnMut(&Field<'_>),
-    weirds: &mut Vec<Weird>,
-) {
+pub fn stream_fields(flow: FlowId, bytes: &[u8], side: Side, visit: &mut dyn Visit, weirds: &mut Vec<Weird>) {
     let mut walker = Walker::new(side, Some(flow), visit, weirds);
-    let doc = walker.enter(Part::Stream, "", bytes, 0);
+    let doc = walker.enter(Part::Stream, b"", bytes, 0);
     let inner = embedded(bytes);
     // What is nothing but one text is a whole, with all that any decoder can do.
     if inner.is_empty() || inner.first().is_some_and(|first| *first == (0..bytes.len())) {
@@ -105,6 +99,7 @@ fn string_len(bytes: &[u8]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{Field, text_of};
     use std::io::Write;
 
     fn leaves(bytes: &[u8]) -> Vec<(String, String)> {
@@ -112,7 +107,7 @@ mod tests {
         let mut weirds = Vec::new();
         let mut visit = |field: &Field<'_>| {
             if field.kind == FieldKind::Leaf {
-                seen.push((field.key.to_owned(), String::from_utf8_lossy(field.value).into_owned()));
+                seen.push((text_of(field.key).into_owned(), String::from_utf8_lossy(field.value).into_owned()));
             }
         };
         stream_fields(FlowId(1), bytes, Side::Request, &mut visit, &mut weirds);

@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::model::{
-    Body, Exchange, ExchangeId, FieldKind, FlowId, Headers, Protocol, Request, Response, Side, Timestamp, Weird,
+    Body, Exchange, ExchangeId, Field, FieldKind, FlowId, Headers, Protocol, Request, Response, Side, Timestamp, Weird,
+    text_of,
 };
 use ::base64::Engine;
 use ::base64::prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD};
@@ -51,12 +52,12 @@ fn walk(exchange: &Exchange, side: Side, kind: FieldKind) -> (Vec<Seen>, Vec<Wei
     fields(
         exchange,
         side,
-        &mut |field| {
+        &mut |field: &Field<'_>| {
             if field.kind == kind {
                 let part = format!("{:?}", field.part).to_lowercase();
                 let chain: Vec<_> = field.chain.iter().map(|step| step.0).collect();
                 seen.push((
-                    format!("{part}/{}/{}", field.name, field.pointer),
+                    format!("{part}/{}/{}", text_of(field.name), field.pointer),
                     chain.join(">"),
                     String::from_utf8_lossy(field.value).into_owned(),
                     field.source.clone(),
@@ -267,7 +268,7 @@ fn a_bomb_stays_within_the_cap_and_is_reported() {
     let mut longest = 0;
     let mut weirds = Vec::new();
     let exchange = exchange("/", &[], "", &[], &bomb);
-    fields(&exchange, Side::Request, &mut |field| longest = longest.max(field.value.len()), &mut weirds);
+    fields(&exchange, Side::Request, &mut |field: &Field<'_>| longest = longest.max(field.value.len()), &mut weirds);
     assert!((INFLATED_FREE..=DECODED_MAX).contains(&longest));
     assert!(weirds.iter().any(|weird| weird.reason.contains("beyond the cap")), "{weirds:?}");
 }
@@ -306,7 +307,7 @@ proptest::proptest! {
         leaves(kind, &[token], &data);
         leaves(kind, &[], &data);
         let mut weirds = Vec::new();
-        stream_fields(crate::model::FlowId(0), &data, Side::Response, &mut |field| assert!(field.source.end <= data.len()), &mut weirds);
+        stream_fields(crate::model::FlowId(0), &data, Side::Response, &mut |field: &Field<'_>| assert!(field.source.end <= data.len()), &mut weirds);
     }
 
     #[test]

@@ -11,14 +11,16 @@ pub(super) struct Url;
 
 impl Decoder for Url {
     fn probe(&self, input: &Input<'_>) -> Probe {
-        if input.shape.pair() && query(input.bytes()).is_some() { Probe::Certain } else { Probe::No }
+        if input.shape.pair() && query(input).is_some() { Probe::Certain } else { Probe::No }
     }
 
     fn decode(&self, input: &Input<'_>, walker: &mut Walker<'_>) {
-        let Some(range) = query(input.bytes()) else { return };
+        let Some(range) = query(input) else { return };
         walker.step("url", |walker| {
             let bytes = input.bytes();
-            if let Cow::Owned(head) = percent::undo(&bytes[..range.start]) {
+            if input.shape.percent()
+                && let Cow::Owned(head) = percent::undo(&bytes[..range.start])
+            {
                 walker.step("percent", |walker| walker.leaf(input.doc, 0..range.start, &head, None));
             }
             let fragment = memchr::memchr(b'#', &bytes[range.clone()]).map(|found| range.start + found);
@@ -31,14 +33,14 @@ impl Decoder for Url {
 }
 
 /// Where the query of a value that is a URL, or a path with a query, stands.
-fn query(bytes: &[u8]) -> Option<Range<usize>> {
+fn query(input: &Input<'_>) -> Option<Range<usize>> {
+    let bytes = input.bytes();
     let head = &bytes[..bytes.len().min(2048)];
     let question = memchr::memchr2(b'?', b'#', head)?;
     let before = &head[..question];
     let scheme = memchr::memmem::find(before, b"://").is_some_and(|end| {
         end > 0 && before[..end].iter().all(|&byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
     });
-    let blank = bytes.iter().any(|byte| byte.is_ascii_whitespace());
-    ((scheme || before.first() == Some(&b'/')) && !blank && memchr::memchr(b'=', &bytes[question..]).is_some())
+    ((scheme || before.first() == Some(&b'/')) && !input.blank() && memchr::memchr(b'=', &bytes[question..]).is_some())
         .then_some(question + 1..bytes.len())
 }

@@ -3,9 +3,13 @@
 
 use super::shape::Input;
 use super::stream::embedded;
-use super::{DECODED_MAX, DECODERS, DEPTH_MAX, Decoder, FIELDS_MAX, INFLATED_FREE, POINTER_MAX, Probe, RATIO_MAX};
-use crate::model::{Decoding, Document, Field, FieldKind, FlowId, Layer, Part, Side, Weird};
-use std::fmt::Write;
+use super::{
+    DECODED_MAX, DECODERS, DEPTH_MAX, Decoder, FIELDS_MAX, INFLATED_FREE, POINTER_MAX, Probe, RATIO_MAX, WORDS,
+};
+use crate::model::{
+    Decoding, Document, Field, FieldKind, FlowId, Glance, Kinds, Layer, Part, Pointer, Side, Step, Visit, Weird,
+    text_of,
+};
 use std::ops::Range;
 
 /// Shortest value worth asking the decoders about.
@@ -22,22 +26,26 @@ pub(super) struct Doc<'a> {
 /// A place to go back to.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Mark {
-    pointer: usize,
-    keys: usize,
-    key: (usize, usize),
+    steps: u32,
+    /// Bytes of the pointer as text.
+    length: u32,
+    /// Bytes of all names on the way,
+    keys: u32,
+    /// the last of which begins here.
+    key: u32,
 }
 
 /// One walk.
 pub(super) struct Walker<'v> {
-    visit: &'v mut dyn FnMut(&Field<'_>),
+    visit: &'v mut dyn Visit,
     weirds: &'v mut Vec<Weird>,
     flow: Option<FlowId>,
     side: Side,
     part: Part,
-    name: String,
-    pointer: String,
-    keys: String,
-    key: (usize, usize),
+    name: Vec<u8>,
+    steps: Vec<Step>,
+    keys: Vec<u8>,
+    at: Mark,
     chain: Vec<Decoding>,
     source: Range<usize>,
     documents: u32,
@@ -47,22 +55,18 @@ pub(super) struct Walker<'v> {
 }
 
 impl<'v> Walker<'v> {
-    pub(super) fn new(
-        side: Side,
-        flow: Option<FlowId>,
-        visit: &'v mut dyn FnMut(&Field<'_>),
-        weirds: &'v mut Vec<Weird>,
-    ) -> Self {
+    pub(super) fn new(side: Side, flow: Option<FlowId>, visit: &'v mut dyn Visit, weirds: &'v mut Vec<Weird>) -> Self {
+        visit.begin();
         Self {
             visit,
             weirds,
             flow,
             side,
             part: Part::Body,
-            name: String::new(),
-            pointer: String::new(),
-            keys: String::new(),
-            key: (0, 0),
+            name: Vec::new(),
+            steps: Vec::new(),
+            keys: Vec::new(),
+            at: Mark::default(),
             chain: Vec::new(),
             source: 0..0,
             documents: 0,
@@ -73,18 +77,16 @@ impl<'v> Walker<'v> {
     }
 
     /// Begins a part, or a named piece of one; `bytes` stand at `base` in the undecoded part.
-    pub(super) fn enter<'a>(&mut self, part: Part, name: &str, bytes: &'a [u8], base: usize) -> Doc<'a> {
+    pub(super) fn enter<'a>(&mut self, part: Part, name: &[u8], bytes: &'a [u8], base: usize) -> Doc<'a> {
         self.part = part;
-        self.name.clear();
-        self.name.push_str(name);
-        self.pointer.clear();
-        self.keys.clear();
-        self.key = (0, 0);
+        self.rename(name);
+        self.reset(Mark::default());
         self.chain.clear();
         self.source = base..base + bytes.len();
         self.document(bytes, Some(base))
     }
 
+    #[inline]
     fn document<'a>(&mut self, bytes: &'a [u8], base: Option<usize>) -> Doc<'a> {
         self.documents += 1;
         Doc { id: self.documents, bytes, base }
@@ -92,20 +94,21 @@ impl<'v> Walker<'v> {
 
     /// Shows a document and asks the decoders about it.
     pub(super) fn whole(&mut self, doc: Doc<'_>, kind: FieldKind, content_type: Option<&str>) {
-        if self.show(kind, doc, 0..doc.bytes.len(), doc.bytes) {
+        let kinds = if kind == FieldKind::Leaf { Kinds::of(doc.bytes) } else { Kinds::default() };
+        if self.show(kind, doc, 0..doc.bytes.len(), doc.bytes, kinds) {
             self.open(doc, kind, content_type);
         }
     }
 
     /// Shows a document that is cut into leaves by the caller.
     pub(super) fn show_whole(&mut self, doc: Doc<'_>) {
-        self.show(FieldKind::Whole, doc, 0..doc.bytes.len(), doc.bytes);
+        self.show(FieldKind::Whole, doc, 0..doc.bytes.len(), doc.bytes, Kinds::default());
     }
 
     /// Goes on to another name of the same part.
-    pub(super) fn rename(&mut self, name: &str) {
+    pub(super) fn rename(&mut self, name: &[u8]) {
         self.name.clear();
-        self.name.push_str(name);
+        self.name.extend_from_slice(name);
     }
 
     /// Shows a body whose content encodings were undone.
@@ -143,32 +146,76 @@ impl<'v> Walker<'v> {
 
     /// Shows a leaf that stands at `within` in `doc`, and asks the decoders about it.
     pub(super) fn leaf(&mut self, doc: Doc<'_>, within: Range<usize>, value: &[u8], content_type: Option<&str>) {
-        let outer = self.locate(doc, &within);
+        if self.full() {
+            return;
+        }
+        let kinds = Kinds::of(value);
+        let same = doc.bytes.get(within.clone()).is_some_and(|raw| std::ptr::eq(raw, value));
+        let wanted = self.wants(doc, within.start, value, kinds, same);
+        let opens = value.len() >= OPEN_MIN && {
+            let input = Input::leaf(Doc { bytes: value, ..doc }, kinds, content_type);
+            if input.shape.word() && content_type.is_none() { may_be_word(&input) } else { input.promising() }
+        };
+        if !wanted && !opens {
+            self.fields += 1;
+            return;
+        }
         let verbatim = within.len() == value.len();
         let base = doc.base.filter(|_| verbatim).map(|base| base + within.start);
-        if self.show(FieldKind::Leaf, doc, within, value) && value.len() >= OPEN_MIN {
+        let outer = self.locate(doc, &within);
+        if wanted {
+            self.show(FieldKind::Leaf, doc, within, value, kinds);
+        } else {
+            self.fields += 1;
+        }
+        if opens {
             let inner = self.document(value, base);
-            self.open(inner, FieldKind::Leaf, content_type);
+            self.ask(&Input::leaf(inner, kinds, content_type));
         }
         self.source = outer;
     }
 
     /// Shows a leaf that can't hold anything else.
     pub(super) fn scalar(&mut self, doc: Doc<'_>, within: Range<usize>) {
-        let outer = self.locate(doc, &within);
+        if self.full() {
+            return;
+        }
         let value = &doc.bytes[within.clone()];
-        self.show(FieldKind::Leaf, doc, within, value);
+        let kinds = Kinds::of(value);
+        if !self.wants(doc, within.start, value, kinds, true) {
+            self.fields += 1;
+            return;
+        }
+        let outer = self.locate(doc, &within);
+        self.show(FieldKind::Leaf, doc, within, value, kinds);
         self.source = outer;
     }
 
     /// Shows a number that stands in binary at `within` in `doc`.
     pub(super) fn number(&mut self, doc: Doc<'_>, within: Range<usize>, text: &str) {
+        if self.full() {
+            return;
+        }
+        let value = text.as_bytes();
+        let kinds = Kinds::of(value);
+        if !self.wants(doc, within.start, value, kinds, false) {
+            self.fields += 1;
+            return;
+        }
         let outer = self.locate(doc, &within);
-        self.show(FieldKind::Leaf, doc, within, text.as_bytes());
+        self.show(FieldKind::Leaf, doc, within, value, kinds);
         self.source = outer;
     }
 
+    #[inline]
+    fn wants(&mut self, doc: Doc<'_>, start: usize, value: &[u8], kinds: Kinds, verbatim: bool) -> bool {
+        let inner = &self.keys[self.at.key as usize..];
+        let key = if inner.is_empty() { &self.name } else { inner };
+        self.visit.wants(&Glance { key, value, kinds, document: doc.id, start, verbatim })
+    }
+
     /// Narrows the source to a part of `doc` if that can be told; gives back the wider one.
+    #[inline]
     fn locate(&mut self, doc: Doc<'_>, within: &Range<usize>) -> Range<usize> {
         let outer = self.source.clone();
         if let Some(base) = doc.base {
@@ -189,6 +236,7 @@ impl<'v> Walker<'v> {
     }
 
     /// Whether the cap on fields is reached, which is then reported.
+    #[inline]
     pub(super) fn full(&mut self) -> bool {
         let full = self.fields >= FIELDS_MAX;
         if full {
@@ -204,67 +252,62 @@ impl<'v> Walker<'v> {
     }
 
     /// Where the walk is.
+    #[inline]
     pub(super) fn mark(&self) -> Mark {
-        Mark { pointer: self.pointer.len(), keys: self.keys.len(), key: self.key }
+        self.at
     }
 
     /// Goes back to a mark.
+    #[inline]
     pub(super) fn reset(&mut self, mark: Mark) {
-        self.pointer.truncate(mark.pointer);
-        self.keys.truncate(mark.keys);
-        self.key = mark.key;
+        self.steps.truncate(mark.steps as usize);
+        self.keys.truncate(mark.keys as usize);
+        self.at = mark;
     }
 
     /// Goes into a named member.
-    pub(super) fn push_key(&mut self, key: &str) {
-        let start = self.keys.len();
-        self.keys.push_str(key);
-        self.key = (start, self.keys.len());
-        if self.pointer.len() + key.len() > POINTER_MAX {
-            return;
-        }
-        self.root();
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$') || byte >= 0x80;
-        if !key.is_empty() && key.bytes().all(plain) {
-            self.pointer.push('.');
-            self.pointer.push_str(key);
-        } else {
-            self.pointer.push_str("[\"");
-            for character in key.chars() {
-                if matches!(character, '"' | '\\') {
-                    self.pointer.push('\\');
-                }
-                self.pointer.push(character);
-            }
-            self.pointer.push_str("\"]");
+    #[inline]
+    pub(super) fn push_key<K: AsRef<[u8]> + ?Sized>(&mut self, key: &K) {
+        let key = key.as_ref();
+        // Names on the way are kept up to a length no way may have.
+        let start = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
+        self.keys.extend_from_slice(key);
+        let end = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
+        self.at.keys = end;
+        self.at.key = start;
+        let (text, written) = lengths(key);
+        if self.at.length as usize + text <= POINTER_MAX {
+            self.push(Step::Key(start as usize, end as usize), written);
         }
     }
 
     /// Goes into a member that has a number, which is no name.
     pub(super) fn push_number(&mut self, number: u32) {
-        let end = self.keys.len();
-        self.key = (end, end);
-        if self.pointer.len() <= POINTER_MAX {
-            self.root();
-            write!(self.pointer, ".{number}").expect("a String takes any text");
+        self.at.key = self.at.keys;
+        if self.at.length as usize <= POINTER_MAX {
+            self.push(Step::Number(number), digits(number as usize) + 1);
         }
     }
 
     /// Goes into an element.
+    #[inline]
     pub(super) fn push_index(&mut self, index: usize) {
-        if self.pointer.len() <= POINTER_MAX {
-            self.root();
-            write!(self.pointer, "[{index}]").expect("a String takes any text");
+        if self.at.length as usize <= POINTER_MAX {
+            self.push(Step::Index(index), digits(index) + 2);
         }
     }
 
-    fn root(&mut self) {
-        if self.pointer.is_empty() {
-            self.pointer.push('$');
-        }
+    #[inline]
+    fn push(&mut self, step: Step, written: usize) {
+        let root = u32::from(self.at.steps == 0);
+        self.steps.push(step);
+        self.at.steps += 1;
+        // Both are bounded by the longest pointer.
+        self.at.length += root + u32::try_from(written).unwrap_or(u32::MAX / 2);
     }
 
     /// Reports something once a walk.
+    #[cold]
     pub(super) fn weird(&mut self, reason: &'static str) {
         if !self.reported.contains(&reason) {
             self.reported.push(reason);
@@ -272,21 +315,22 @@ impl<'v> Walker<'v> {
         }
     }
 
-    fn show(&mut self, kind: FieldKind, doc: Doc<'_>, within: Range<usize>, value: &[u8]) -> bool {
+    fn show(&mut self, kind: FieldKind, doc: Doc<'_>, within: Range<usize>, value: &[u8], kinds: Kinds) -> bool {
         if self.full() {
             return false;
         }
         self.fields += 1;
-        let inner = &self.keys[self.key.0..self.key.1];
+        let inner = &self.keys[self.at.key as usize..];
         let name = if matches!(self.part, Part::Body | Part::Stream) { inner } else { &self.name };
-        (self.visit)(&Field {
+        self.visit.field(&Field {
             kind,
             side: self.side,
             part: self.part,
             name,
-            pointer: &self.pointer,
+            pointer: Pointer::new(&self.steps, &self.keys),
             key: if inner.is_empty() { &self.name } else { inner },
             value,
+            kinds,
             chain: &self.chain,
             source: self.source.clone(),
             document: Document { id: doc.id, bytes: doc.bytes },
@@ -298,11 +342,14 @@ impl<'v> Walker<'v> {
     fn open(&mut self, doc: Doc<'_>, kind: FieldKind, content_type: Option<&str>) {
         let before = self.fields;
         if doc.bytes.len() >= OPEN_MIN {
-            self.ask(doc, kind, content_type);
+            let input = Input::new(doc, kind, content_type);
+            if input.promising() {
+                self.ask(&input);
+            }
         }
         // A text that nothing could be cut from is a leaf of its own.
         if kind == FieldKind::Whole && self.fields == before {
-            self.show(FieldKind::Leaf, doc, 0..doc.bytes.len(), doc.bytes);
+            self.show(FieldKind::Leaf, doc, 0..doc.bytes.len(), doc.bytes, Kinds::of(doc.bytes));
             // What stands behind a framing nobody knows is cut from it all the same.
             for range in embedded(doc.bytes) {
                 self.leaf(doc, range.clone(), &doc.bytes[range], None);
@@ -310,21 +357,23 @@ impl<'v> Walker<'v> {
         }
     }
 
-    fn ask(&mut self, doc: Doc<'_>, kind: FieldKind, content_type: Option<&str>) {
-        let input = Input::new(doc, kind, content_type);
-        if !input.promising() {
+    fn ask(&mut self, input: &Input<'_>) {
+        if input.shape.word() && input.content_type.is_none() && input.kind == FieldKind::Leaf {
+            for decoder in WORDS.iter().filter(|decoder| decoder.probe(input) != Probe::No) {
+                decoder.decode(input, self);
+            }
             return;
         }
-        if content_type.is_some()
-            && let Some(decoder) = DECODERS.iter().find(|decoder| decoder.is_announced(&input))
+        if input.content_type.is_some()
+            && let Some(decoder) = DECODERS.iter().find(|decoder| decoder.is_announced(input))
         {
-            return decoder.decode(&input, self);
+            return decoder.decode(input, self);
         }
         let mut unsure: [Option<&dyn Decoder>; DECODERS.len()] = [None; DECODERS.len()];
         let mut count = 0;
         for &decoder in DECODERS {
-            match decoder.probe(&input) {
-                Probe::Certain => return decoder.decode(&input, self),
+            match decoder.probe(input) {
+                Probe::Certain => return decoder.decode(input, self),
                 Probe::Unsure => {
                     unsure[count] = Some(decoder);
                     count += 1;
@@ -333,7 +382,42 @@ impl<'v> Walker<'v> {
             }
         }
         for decoder in unsure.into_iter().flatten() {
-            decoder.decode(&input, self);
+            decoder.decode(input, self);
         }
     }
+}
+
+/// Whether one word may be base64 or hexadecimal digits, from its first characters.
+fn may_be_word(input: &Input<'_>) -> bool {
+    super::base64::promising(input.bytes()) || (input.shape.hex() && super::hex::promising(input.bytes()))
+}
+
+/// Digits of a number as text.
+fn digits(number: usize) -> usize {
+    number.checked_ilog10().unwrap_or(0) as usize + 1
+}
+
+/// 1 for bytes a name can't hold if it is to be shown as it is, byte for byte, after a dot.
+static NAME: [u8; 256] = {
+    let mut table = [1u8; 256];
+    let mut byte = 0u8;
+    while byte < 0x80 {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$') {
+            table[byte as usize] = 0;
+        }
+        byte += 1;
+    }
+    table
+};
+
+/// Bytes of a name as text, and of the step into it as a pointer shows it.
+fn lengths(name: &[u8]) -> (usize, usize) {
+    let kinds = name.iter().fold(0, |kinds, &byte| kinds | NAME[usize::from(byte)]);
+    if kinds == 0 && !name.is_empty() {
+        return (name.len(), name.len() + 1);
+    }
+    let plain = Pointer::is_plain(name);
+    let text = text_of(name);
+    let escapes = if plain { 0 } else { text.bytes().filter(|byte| matches!(byte, b'"' | b'\\')).count() };
+    (text.len(), text.len() + if plain { 1 } else { 4 + escapes })
 }

@@ -14,11 +14,39 @@ pub(super) fn excerpt(field: &Field<'_>, range: Range<usize>) -> Excerpt {
     let outer_before = document.get(..field.within.start).unwrap_or_default();
     let outer_after = document.get(field.within.end..).unwrap_or_default();
     let (inner_before, inner_after) = (&field.value[..range.start], &field.value[range.end..]);
+    let matched = &field.value[range.clone()];
+    if let (Some(before), Some(matched), Some(after)) = (
+        plain(end_of(outer_before, AROUND_MAX - inner_before.len().min(AROUND_MAX)), end_of(inner_before, AROUND_MAX)),
+        plain(&matched[..matched.len().min(MATCHED_MAX)], &[]),
+        plain(start_of(inner_after, AROUND_MAX), start_of(outer_after, AROUND_MAX - inner_after.len().min(AROUND_MAX))),
+    ) {
+        return Excerpt { before, matched, after };
+    }
     Excerpt {
         before: last(&[tail(outer_before), tail(inner_before)].concat(), AROUND_MAX),
         matched: first(&head(&field.value[range], MATCHED_MAX), MATCHED_MAX),
         after: first(&[head(inner_after, AROUND_MAX), head(outer_after, AROUND_MAX)].concat(), AROUND_MAX),
     }
+}
+
+fn start_of(bytes: &[u8], count: usize) -> &[u8] {
+    &bytes[..bytes.len().min(count)]
+}
+
+fn end_of(bytes: &[u8], count: usize) -> &[u8] {
+    &bytes[bytes.len().saturating_sub(count)..]
+}
+
+/// Two pieces of ASCII, which nearly all traffic is, as one text.
+fn plain(first: &[u8], second: &[u8]) -> Option<String> {
+    if !first.is_ascii() || !second.is_ascii() {
+        return None;
+    }
+    let mut text = String::with_capacity(first.len() + second.len());
+    for piece in [first, second] {
+        text.push_str(std::str::from_utf8(piece).ok()?);
+    }
+    Some(text)
 }
 
 fn first(text: &str, count: usize) -> String {

@@ -4,7 +4,7 @@ use super::checks::passes;
 use super::scan::{State, hit_at};
 use super::stop::Stops;
 use super::{Detect, Setup, VALUE_MAX};
-use crate::model::{Field, FieldKind, MatchKind, text_of};
+use crate::model::{Field, FieldKind, Glance, MatchKind, text_of};
 use crate::rules::ValueCheck;
 use std::sync::Arc;
 
@@ -18,11 +18,15 @@ pub(super) fn build(setup: &mut Setup<'_>) -> Option<Box<dyn Detect>> {
 }
 
 impl Detect for Keys {
+    fn wants(&self, _leaf: &Glance<'_>, scan: &State) -> bool {
+        scan.meaning().candidates.is_some()
+    }
+
     fn field(&self, field: &Field<'_>, scan: &mut State) {
         if field.kind == FieldKind::Whole || field.value.is_empty() || field.value.len() > VALUE_MAX {
             return;
         }
-        let Some(candidates) = scan.candidates.clone() else { return };
+        let Some(candidates) = scan.meaning().candidates.clone() else { return };
         let text = text_of(field.value);
         let value = text.trim().trim_matches('"');
         // Latitude and longitude mean something together only.

@@ -6,14 +6,14 @@ use super::matcher::{Matcher, Needle};
 use super::scan::{State, hit_at};
 use super::variants::{Boundary, variants};
 use super::{Detect, Setup};
-use crate::model::{Confidence, Decoding, Field, FieldKind, Identifier, MatchKind};
+use crate::model::{Confidence, Decoding, Field, FieldKind, Glance, Identifier, MatchKind, text_of};
 use crate::rules::normalise_key;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// Needles of this length and more are searched by skipping ahead.
+/// Needles of this length and more are searched by samples far apart.
 const LONG: usize = 8;
 /// Needles of this length and more are searched for inside other text; shorter ones only as whole values.
 const SHORT: usize = 4;
@@ -60,18 +60,31 @@ struct Match {
     needle: usize,
 }
 
-/// The occurrences in the document searched last, so that its leaves need not be searched again.
+/// Documents of which the occurrences are remembered: one inside the other, those searched last.
+const DOCUMENTS: usize = 8;
+
+/// The occurrences in the documents searched last, so that their leaves need not be searched again.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
-    document: Option<u32>,
-    matches: Vec<Match>,
+    documents: Vec<(u32, Vec<Match>)>,
+    found: Vec<Match>,
 }
 
 impl Seen {
-    /// Forgets everything, at the end of a walk: the next one numbers its documents anew.
+    /// Forgets everything: the next walk numbers its documents anew.
     pub(super) fn clear(&mut self) {
-        self.document = None;
-        self.matches.clear();
+        self.documents.clear();
+    }
+
+    fn remember(&mut self, document: u32, matches: Vec<Match>) {
+        if self.documents.len() >= DOCUMENTS {
+            self.documents.remove(0);
+        }
+        self.documents.push((document, matches));
+    }
+
+    fn of(&self, document: u32) -> Option<&[Match]> {
+        self.documents.iter().rev().find(|(id, _)| *id == document).map(|(_, matches)| &matches[..])
     }
 }
 
@@ -133,6 +146,21 @@ fn add(targets: &mut Vec<Target>, identifier: usize, form: Form) {
 }
 
 impl Detect for Known {
+    fn wants(&self, leaf: &Glance<'_>, scan: &State) -> bool {
+        if leaf.value.len() < SHORT {
+            return !self.tiny.is_empty();
+        }
+        let Some(matches) = scan.known.of(leaf.document).filter(|_| leaf.verbatim) else {
+            let mut found = false;
+            self.long.find(leaf.value, |_, _| found = true);
+            self.short.find(leaf.value, |_, _| found = true);
+            return found;
+        };
+        let end = leaf.start + leaf.value.len();
+        let first = matches.partition_point(|found| found.start < leaf.start);
+        matches.get(first).is_some_and(|found| found.start < end)
+    }
+
     fn field(&self, field: &Field<'_>, scan: &mut State) {
         if field.value.len() < SHORT {
             self.tiny(field, scan);
@@ -142,25 +170,18 @@ impl Detect for Known {
             self.search(field, scan);
             return;
         }
-        if scan.known.document != Some(field.document.id) || !field.verbatim() {
-            let mut found = Vec::new();
-            self.find(field.value, &mut found);
-            for found in found {
-                self.found(found, field, scan);
-            }
-            return;
-        }
-        if scan.known.matches.is_empty() {
-            return;
-        }
         let Range { start, end } = field.within;
-        let first = scan.known.matches.partition_point(|found| found.start < start);
-        let mut at = first;
-        while let Some(&found) = scan.known.matches.get(at).filter(|found| found.start < end) {
-            if found.end <= end {
-                self.found(Match { start: found.start - start, end: found.end - start, ..found }, field, scan);
-            }
-            at += 1;
+        let Some(matches) = scan.known.of(field.document.id).filter(|_| field.verbatim()) else {
+            return self.search_leaf(field, scan);
+        };
+        if matches.is_empty() {
+            return;
+        }
+        let first = matches.partition_point(|found| found.start < start);
+        let inside = matches[first..].iter().take_while(|found| found.start < end).filter(|found| found.end <= end);
+        let inside: Vec<Match> = inside.copied().collect();
+        for found in inside {
+            self.found(Match { start: found.start - start, end: found.end - start, ..found }, field, scan);
         }
     }
 }
@@ -168,15 +189,26 @@ impl Detect for Known {
 impl Known {
     /// Searches a whole document and remembers what was found for its leaves.
     fn search(&self, field: &Field<'_>, scan: &mut State) {
-        let mut matches = std::mem::take(&mut scan.known.matches);
-        matches.clear();
+        let mut matches = Vec::new();
         self.find(field.value, &mut matches);
         matches.sort_unstable();
         for &found in &matches {
             self.found(found, field, scan);
         }
-        scan.known.document = (matches.len() < SEEN_MAX).then_some(field.document.id);
-        scan.known.matches = matches;
+        if matches.len() < SEEN_MAX {
+            scan.known.remember(field.document.id, matches);
+        }
+    }
+
+    /// Searches a leaf that is not part of a document which was searched.
+    fn search_leaf(&self, field: &Field<'_>, scan: &mut State) {
+        let mut found = std::mem::take(&mut scan.known.found);
+        self.find(field.value, &mut found);
+        found.sort_unstable_by_key(|found| (found.short, found.start, found.needle));
+        for found in found.drain(..) {
+            self.found(found, field, scan);
+        }
+        scan.known.found = found;
     }
 
     fn find(&self, text: &[u8], matches: &mut Vec<Match>) {
@@ -216,11 +248,12 @@ impl Known {
     /// Whether the field's key names the target's data type or label.
     fn named(&self, target: &Target, field: &Field<'_>, scan: &State) -> bool {
         let identifier = &self.identifiers[target.identifier];
-        let key = normalise_key(field.key);
+        let key = normalise_key(&text_of(field.key));
         let same = |name: &str| normalise_key(name) == key;
         same(&identifier.label)
             || same(identifier.data_type.as_str())
             || scan
+                .meaning()
                 .candidates
                 .iter()
                 .flat_map(|candidates| candidates.iter())

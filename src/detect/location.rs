@@ -2,10 +2,12 @@
 //! keys. One number alone is no place.
 
 use super::coordinates::{Point, bd09, distance, gcj02};
+use super::lexicon::Axis;
 use super::scan::{Hit, State, hit_at};
 use super::{Detect, Setup};
-use crate::model::{Confidence, DataType, Decoding, Field, FieldKind, MatchKind, Place};
-use crate::rules::{ValueCheck, normalise_key};
+use crate::model::{Confidence, DataType, Decoding, Field, FieldKind, Glance, Kinds, MatchKind, Place};
+use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 /// Longest text that is searched for numbers, bytes.
@@ -24,30 +26,6 @@ const PRECISE_DECIMALS: u32 = 4;
 const FIRST_DECIMAL: f64 = 11_120.0;
 /// Factors of whole numbers that stand for degrees.
 const SCALES: [(f64, u32, &str); 3] = [(1e5, 5, "e5"), (1e6, 6, "e6"), (1e7, 7, "e7")];
-/// Keys of latitudes, normalised; the rules may add more.
-const LATITUDE_KEYS: &[&str] = &["lat", "latitude", "gpslat", "gpslatitude", "loclat", "mlat", "weidu", "wd"];
-/// Keys of longitudes.
-const LONGITUDE_KEYS: &[&str] = &[
-    "lng",
-    "lon",
-    "long",
-    "longitude",
-    "gpslng",
-    "gpslon",
-    "gpslongitude",
-    "loclng",
-    "loclon",
-    "mlng",
-    "jingdu",
-    "jd",
-];
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Axis {
-    Latitude,
-    Longitude,
-}
-
 /// A number that may be half of a place.
 #[derive(Debug)]
 pub(super) struct Number {
@@ -64,6 +42,19 @@ pub(super) struct Number {
 struct Locations {
     /// Each place in each system, with the system's name in chains.
     places: Vec<(Place, Point, Option<&'static str>)>,
+    /// Numbers before a decimal point that may be near a place, without their sign.
+    degrees: BTreeSet<u64>,
+    /// Whole numbers, without their sign, that may stand for degrees near a place.
+    scaled: Vec<RangeInclusive<u64>>,
+}
+
+/// A number as it stands in a text.
+struct Written<'t> {
+    start: usize,
+    text: &'t [u8],
+    /// The digits before the point.
+    whole: u64,
+    decimals: u32,
 }
 
 pub(super) fn build(setup: &mut Setup<'_>) -> Option<Box<dyn Detect>> {
@@ -72,26 +63,55 @@ pub(super) fn build(setup: &mut Setup<'_>) -> Option<Box<dyn Detect>> {
         let gcj = gcj02(wgs);
         [(place, wgs, None), (place, gcj, Some("gcj02")), (place, bd09(gcj), Some("bd09"))]
     });
-    Some(Box::new(Locations { places: places.collect() }))
+    let places: Vec<_> = places.collect();
+    let mut degrees = BTreeSet::new();
+    let mut scaled = Vec::new();
+    for value in places.iter().flat_map(|&(_, (lat, lon), _)| [lat.abs(), lon.abs()]) {
+        // A little more than near, so that rounding can't matter: what passes is looked at exactly.
+        let (least, most) = ((value - 2.0 * NEAR).max(0.0), value + 2.0 * NEAR);
+        degrees.extend([least, most].map(|value| value as u64));
+        scaled.extend(SCALES.iter().map(|&(factor, ..)| (least * factor) as u64..=(most * factor) as u64));
+    }
+    Some(Box::new(Locations { places, degrees, scaled }))
+}
+
+/// Whether a text may hold half a place: it has a point somewhere, or nothing but numbers.
+fn may_hold(kinds: Kinds) -> bool {
+    kinds.0 & (Kinds::POINT | Kinds::NOT_NUMBERS) != Kinds::NOT_NUMBERS
 }
 
 impl Detect for Locations {
+    fn wants(&self, leaf: &Glance<'_>, scan: &State) -> bool {
+        let axis = scan.meaning().axis;
+        if (axis.is_none() && self.places.is_empty()) || leaf.value.len() < NUMBER_MIN || !may_hold(leaf.kinds) {
+            return false;
+        }
+        // One number by itself is told at once.
+        match small_number(leaf.value) {
+            Some((whole, point)) if point => axis.is_some() || self.degrees.contains(&whole),
+            Some((whole, _)) => self.scaled.iter().any(|range| range.contains(&whole)),
+            None => {
+                let mut found = false;
+                if leaf.value.len() <= TEXT_MAX {
+                    numbers(leaf.value, |written| found |= self.may_matter(&written, axis));
+                }
+                found
+            }
+        }
+    }
+
     fn field(&self, field: &Field<'_>, scan: &mut State) {
         if field.kind == FieldKind::Whole || !(NUMBER_MIN..=TEXT_MAX).contains(&field.value.len()) {
             return;
         }
-        let whole = |byte: &u8| byte.is_ascii_digit() || b"+-,;| ".contains(byte);
-        if memchr::memchr(b'.', field.value).is_none() && !field.value.iter().all(whole) {
+        let axis = scan.meaning().axis;
+        if (axis.is_none() && self.places.is_empty()) || !may_hold(field.kinds) {
             return;
         }
-        let mut axis = None;
-        let mut asked = false;
-        numbers(field.value, |start, end, value, decimals| {
-            if !asked {
-                asked = true;
-                axis = Self::axis(field.key, scan);
+        numbers(field.value, |written| {
+            if self.may_matter(&written, axis) {
+                self.number(field, &written, axis, scan);
             }
-            self.number(field, (start, end), (value, decimals), axis, scan);
         });
     }
 
@@ -114,19 +134,12 @@ impl Detect for Locations {
 }
 
 impl Locations {
-    fn axis(key: &str, scan: &State) -> Option<Axis> {
-        if key.is_empty() {
-            return None;
-        }
-        let candidates = scan.candidates.as_deref().unwrap_or_default();
-        let says = |check| candidates.iter().any(|candidate| candidate.check == check);
-        let key = normalise_key(key);
-        if LATITUDE_KEYS.contains(&key.as_str()) || says(ValueCheck::Latitude) {
-            Some(Axis::Latitude)
-        } else if LONGITUDE_KEYS.contains(&key.as_str()) || says(ValueCheck::Longitude) {
-            Some(Axis::Longitude)
+    /// Whether a number may be half of a place, from a look at its digits.
+    fn may_matter(&self, written: &Written<'_>, axis: Option<Axis>) -> bool {
+        if written.decimals > 0 {
+            axis.is_some() || self.degrees.contains(&written.whole)
         } else {
-            None
+            self.scaled.iter().any(|range| range.contains(&written.whole))
         }
     }
 
@@ -134,17 +147,14 @@ impl Locations {
         self.places.iter().any(|(_, (lat, lon), _)| (value - lat).abs() <= NEAR || (value - lon).abs() <= NEAR)
     }
 
-    fn number(
-        &self,
-        field: &Field<'_>,
-        (start, end): (usize, usize),
-        (value, decimals): (f64, u32),
-        axis: Option<Axis>,
-        scan: &mut State,
-    ) {
+    fn number(&self, field: &Field<'_>, written: &Written<'_>, axis: Option<Axis>, scan: &mut State) {
         if scan.numbers.len() >= NUMBERS_MAX {
             return;
         }
+        let (start, end, decimals) = (written.start, written.start + written.text.len(), written.decimals);
+        let Some(value) = std::str::from_utf8(written.text).ok().and_then(|text| text.parse::<f64>().ok()) else {
+            return;
+        };
         let (value, decimals, scale) = if decimals > 0 {
             (value, decimals, None)
         } else {
@@ -221,8 +231,24 @@ fn together(a: &Number, b: &Number) -> bool {
     first.side == second.side && first.part == second.part && a.parent == b.parent
 }
 
-/// Tells every number of a text that is no piece of a word or of a version: where, value, decimals.
-fn numbers(text: &[u8], mut tell: impl FnMut(usize, usize, f64, u32)) {
+/// The digits before the point of a text that is nothing but one number, and whether there is a point.
+#[inline]
+fn small_number(text: &[u8]) -> Option<(u64, bool)> {
+    let mut whole = 0u64;
+    let mut point = false;
+    for &byte in text {
+        match byte {
+            b'0'..=b'9' if !point => whole = whole.saturating_mul(10).saturating_add(u64::from(byte - b'0')),
+            b'0'..=b'9' => {}
+            b'.' if !point => point = true,
+            _ => return None,
+        }
+    }
+    Some((whole, point))
+}
+
+/// Tells every number of a text that is no piece of a word or of a version, and of a size that may matter.
+fn numbers<'t>(text: &'t [u8], mut tell: impl FnMut(Written<'t>)) {
     let mut at = 0;
     while at < text.len() {
         if !text[at].is_ascii_digit() {
@@ -243,11 +269,10 @@ fn numbers(text: &[u8], mut tell: impl FnMut(usize, usize, f64, u32)) {
         let joins = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'.';
         let joined = start.checked_sub(1).is_some_and(|before| joins(&text[before])) || text.get(at).is_some_and(joins);
         let sized = if decimals > 0 { whole <= 3 && decimals <= 17 } else { (6..=10).contains(&whole) };
-        if sized
-            && !joined
-            && let Some(value) = std::str::from_utf8(&text[start..at]).ok().and_then(|text| text.parse().ok())
-        {
-            tell(start, at, value, u32::try_from(decimals).unwrap_or(0));
+        if sized && !joined {
+            let number = text[digits..digits + whole].iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+            let decimals = u32::try_from(decimals).unwrap_or(0);
+            tell(Written { start, text: &text[start..at], whole: number, decimals });
         }
         // The rest of a joined word or version is none either.
         if joined {

@@ -1,9 +1,12 @@
-//! Finds many byte strings at once by skipping: the shift tables of Wu and Manber ("A fast algorithm for multi-pattern
-//! searching", 1994) over a window at each pattern's start. A pattern longer than a window costs nothing until the
-//! window matches. Case is folded for the search and compared exactly where a pattern asks for it.
+//! Finds many byte strings at once from samples of the text: of every needle, the blocks that can stand at a multiple
+//! of the stride inside its first bytes are known, so looking at every stride-th block finds each occurrence once. The
+//! samples do not depend on each other, and a bit for each block's hash turns down nearly all of them. Case is folded
+//! for the search and compared exactly where a needle asks for it.
 
-/// Slots of the shift table.
-const SLOTS: usize = 1 << 16;
+/// Samples looked at before their bits are tested.
+const SAMPLES: usize = 8;
+/// Bits of the filter for each block, so that few samples pass by chance.
+const BITS_EACH: usize = 32;
 
 /// A byte string to look for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,60 +19,102 @@ pub(super) struct Needle {
 /// A search for many needles, all at least a window long.
 pub(super) struct Matcher<const WINDOW: usize, const BLOCK: usize> {
     needles: Vec<Needle>,
-    shifts: Box<[u8; SLOTS]>,
-    /// Needles whose window ends in a block of this slot: `entries[starts[slot]..starts[slot + 1]]`.
+    /// A bit for each hash of a block that is in a needle.
+    filter: Box<[u64]>,
+    /// How far a hash is shifted to be a place in the filter, and a slot of `starts`.
+    filter_shift: u32,
+    slot_shift: u32,
+    /// Blocks of a slot: `entries[starts[slot]..starts[slot + 1]]`.
     starts: Box<[u32]>,
-    entries: Vec<(u64, u32)>,
+    entries: Vec<Entry>,
+}
+
+/// A block of a needle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Entry {
+    slot: u32,
+    block: u32,
+    needle: u32,
+    /// Where in the needle it stands.
+    offset: u32,
 }
 
 impl<const WINDOW: usize, const BLOCK: usize> Matcher<WINDOW, BLOCK> {
+    /// Bytes from one sample to the next.
+    const STRIDE: usize = WINDOW - BLOCK + 1;
+
     /// Prepares the search; `needles` shorter than the window are never found.
     pub(super) fn new(needles: Vec<Needle>) -> Self {
-        const { assert!(BLOCK <= 4 && BLOCK < WINDOW && WINDOW <= 8) };
-        let most = u8::try_from(WINDOW - BLOCK + 1).expect("a window is at most eight bytes");
-        let mut shifts = Box::new([most; SLOTS]);
-        let mut slots: Vec<(usize, u64, u32)> = Vec::new();
+        const { assert!((BLOCK == 2 || BLOCK == 4) && BLOCK < WINDOW) };
+        let mut entries = Vec::new();
         for (index, needle) in (0u32..).zip(&needles) {
             let Some(window) = needle.text.get(..WINDOW) else { continue };
-            for (shift, end) in (0u8..).zip((BLOCK..=WINDOW).rev()) {
-                let slot = slot(&window[end - BLOCK..end]);
-                shifts[slot] = shifts[slot].min(shift);
+            for (offset, block) in (0u32..).zip(window.windows(BLOCK)) {
+                entries.push(Entry { slot: 0, block: number(block), needle: index, offset });
             }
-            slots.push((slot(&window[WINDOW - BLOCK..]), word(window), index));
         }
-        slots.sort_unstable();
-        let mut starts = vec![0u32; SLOTS + 1].into_boxed_slice();
-        for &(slot, ..) in &slots {
-            starts[slot + 1] += 1;
+        let bits = (entries.len() * BITS_EACH).next_power_of_two().ilog2().clamp(12, 21);
+        let filter_shift = 32 - bits;
+        let slot_shift = filter_shift + 4;
+        let mut filter = vec![0u64; 1 << (bits - 6)].into_boxed_slice();
+        for entry in &mut entries {
+            let hash = hash(entry.block);
+            entry.slot = hash >> slot_shift;
+            let at = (hash >> filter_shift) as usize;
+            filter[at / 64] |= 1 << (at % 64);
         }
-        for slot in 0..SLOTS {
-            starts[slot + 1] += starts[slot];
+        entries.sort_unstable();
+        let mut starts = vec![0u32; (1 << (32 - slot_shift)) + 1].into_boxed_slice();
+        for entry in &entries {
+            starts[entry.slot as usize + 1] += 1;
         }
-        let entries = slots.into_iter().map(|(_, word, index)| (word, index)).collect();
-        Self { needles, shifts, starts, entries }
+        for slot in 1..starts.len() {
+            starts[slot] += starts[slot - 1];
+        }
+        Self { needles, filter, filter_shift, slot_shift, starts, entries }
     }
 
-    /// Tells every occurrence: index of the needle and where it begins.
+    /// Tells every occurrence once, in no order: index of the needle and where it begins.
     pub(super) fn find(&self, text: &[u8], mut tell: impl FnMut(usize, usize)) {
-        if self.entries.is_empty() {
+        if self.entries.is_empty() || text.len() < WINDOW {
             return;
         }
-        let mut end = WINDOW;
-        while let Some(block) = text.get(end - BLOCK..end) {
-            let slot = slot(block);
-            let shift = self.shifts[slot];
-            if shift > 0 {
-                end += usize::from(shift);
-                continue;
+        let mut at = 0;
+        let mask = self.filter.len() - 1;
+        while let Some(samples) = text.get(at..at + (SAMPLES - 1) * Self::STRIDE + BLOCK) {
+            let mut passed = 0u32;
+            for sample in 0..SAMPLES {
+                let start = sample * Self::STRIDE;
+                let place = (hash(number(&samples[start..start + BLOCK])) >> self.filter_shift) as usize;
+                passed |= ((self.filter[place / 64 & mask] >> (place % 64) & 1) as u32) << sample;
             }
-            let start = end - WINDOW;
-            let window = word(&text[start..end]);
-            for &(word, index) in &self.entries[self.starts[slot] as usize..self.starts[slot + 1] as usize] {
-                if word == window && self.at(index as usize, &text[start..]) {
-                    tell(index as usize, start);
-                }
+            while passed != 0 {
+                self.verify(text, at + passed.trailing_zeros() as usize * Self::STRIDE, &mut tell);
+                passed &= passed - 1;
             }
-            end += 1;
+            at += SAMPLES * Self::STRIDE;
+        }
+        while let Some(block) = text.get(at..at + BLOCK) {
+            let place = (hash(number(block)) >> self.filter_shift) as usize;
+            if self.filter[place / 64] >> (place % 64) & 1 != 0 {
+                self.verify(text, at, &mut tell);
+            }
+            at += Self::STRIDE;
+        }
+    }
+
+    /// Tells the needles that stand in `text` with the block at `at`.
+    #[inline(never)]
+    fn verify(&self, text: &[u8], at: usize, tell: &mut impl FnMut(usize, usize)) {
+        let block = number(&text[at..at + BLOCK]);
+        let slot = (hash(block) >> self.slot_shift) as usize;
+        for entry in &self.entries[self.starts[slot] as usize..self.starts[slot + 1] as usize] {
+            let start = at.checked_sub(entry.offset as usize).filter(|_| entry.block == block);
+            if let Some(start) = start
+                && self.at(entry.needle as usize, &text[start..])
+            {
+                tell(entry.needle as usize, start);
+            }
         }
     }
 
@@ -86,23 +131,19 @@ impl<const WINDOW: usize, const BLOCK: usize> Matcher<WINDOW, BLOCK> {
     }
 }
 
-/// The slot of a block, the same for all its spellings in upper and lower case.
+/// A block as a number, the same for all its spellings in upper and lower case.
 #[inline]
-fn slot(block: &[u8]) -> usize {
-    let hash = |word: u32, mask: u32| ((word | mask).wrapping_mul(0x9e37_79b1) >> 16) as usize;
+fn number(block: &[u8]) -> u32 {
     match *block {
-        [a, b, c, d] => hash(u32::from_le_bytes([a, b, c, d]), 0x2020_2020),
-        [a, b] => usize::from(u16::from_le_bytes([a, b]) | 0x2020),
+        [a, b, c, d] => u32::from_le_bytes([a, b, c, d]) | 0x2020_2020,
+        [a, b] => u32::from(u16::from_le_bytes([a, b]) | 0x2020),
         _ => 0,
     }
 }
 
-/// A window as a number, case folded.
 #[inline]
-fn word(window: &[u8]) -> u64 {
-    let mut bytes = [0; 8];
-    bytes[..window.len()].copy_from_slice(window);
-    u64::from_le_bytes(bytes) | 0x2020_2020_2020_2020
+fn hash(block: u32) -> u32 {
+    block.wrapping_mul(0x9e37_79b1)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ mod checks;
 mod coordinates;
 mod excerpt;
 mod forms;
+mod gate;
 mod keys;
 mod known;
 mod lexicon;
@@ -19,7 +20,7 @@ mod variants;
 pub use checks::passes;
 pub use scan::{Origin, Scan};
 
-use crate::model::{Field, Profile};
+use crate::model::{Field, Glance, Profile};
 use crate::rules::RuleSet;
 use lexicon::Lexicon;
 use std::sync::Arc;
@@ -32,6 +33,8 @@ pub const VALUE_MAX: usize = 1024;
 
 /// One way of finding personal data.
 trait Detect: Send + Sync {
+    /// Whether there may be something in a leaf.
+    fn wants(&self, leaf: &Glance<'_>, scan: &scan::State) -> bool;
     /// Looks at a field.
     fn field(&self, field: &Field<'_>, scan: &mut scan::State);
     /// Looks at what the fields of an exchange say together.

@@ -1,10 +1,11 @@
 //! Values whose form tells what they are, if they pass the check the rules give with the form.
 
 use super::checks::passes;
+use super::gate::Gate;
 use super::scan::{State, hit_at};
 use super::stop::Stops;
 use super::{Detect, Setup};
-use crate::model::{DataType, Field, FieldKind, MatchKind};
+use crate::model::{DataType, Field, FieldKind, Glance, MatchKind, text_of};
 use crate::rules::{KeyMatcher, PatternRule, normalise_key};
 use regex::bytes::RegexSet;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ struct Pattern {
 }
 
 struct Patterns {
+    gate: Gate,
     set: RegexSet,
     patterns: Vec<Pattern>,
     stops: Arc<Stops>,
@@ -44,8 +46,10 @@ pub(super) fn build(setup: &mut Setup<'_>) -> Option<Box<dyn Detect>> {
     if patterns.is_empty() {
         return None;
     }
-    match RegexSet::new(patterns.iter().map(|pattern| pattern.rule.regex.as_str())) {
-        Ok(set) => Some(Box::new(Patterns { set, patterns, stops: Arc::clone(&setup.stops) })),
+    let regexes = || patterns.iter().map(|pattern| pattern.rule.regex.as_str());
+    let gate = Gate::new(regexes());
+    match RegexSet::new(regexes()) {
+        Ok(set) => Some(Box::new(Patterns { gate, set, patterns, stops: Arc::clone(&setup.stops) })),
         Err(error) => {
             setup.warnings.push(format!("the forms of identifiers can't be searched for together: {error}"));
             None
@@ -54,16 +58,20 @@ pub(super) fn build(setup: &mut Setup<'_>) -> Option<Box<dyn Detect>> {
 }
 
 impl Detect for Patterns {
+    fn wants(&self, leaf: &Glance<'_>, _scan: &State) -> bool {
+        self.gate.may_match(leaf.value, leaf.kinds)
+    }
+
     fn field(&self, field: &Field<'_>, scan: &mut State) {
         let sized = (LENGTH_MIN..=LENGTH_MAX).contains(&field.value.len());
         if field.kind == FieldKind::Whole || !sized {
             return;
         }
-        if !self.set.is_match(field.value) {
+        if !self.gate.may_match(field.value, field.kinds) || !self.set.is_match(field.value) {
             return;
         }
         let Ok(text) = std::str::from_utf8(field.value) else { return };
-        let key = normalise_key(field.key);
+        let key = normalise_key(&text_of(field.key));
         for index in self.set.matches(field.value) {
             let pattern = &self.patterns[index];
             if pattern.not_keys.iter().any(|not| not.is_match(&key)) {

@@ -3,8 +3,8 @@
 
 use super::{Detect, OBSERVATIONS_MAX, known, lexicon, location};
 use crate::model::{
-    Confidence, DataType, Decoding, Excerpt, Exchange, ExchangeId, Field, FieldKind, Layer, Location, MatchKind,
-    Observation, Part, Side, Timestamp, Weird,
+    Confidence, DataType, Decoding, Excerpt, Exchange, ExchangeId, Field, FieldKind, Glance, Layer, Location,
+    MatchKind, Observation, Part, Side, Timestamp, Visit, Weird,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::cmp::Reverse;
@@ -55,9 +55,23 @@ impl Hit {
     fn rank(&self) -> (Confidence, Reverse<MatchKind>, Reverse<usize>, usize) {
         (self.confidence, Reverse(self.matched), Reverse(self.chain.len()), self.excerpt.matched.len())
     }
+
+    fn key(&self) -> Key {
+        (self.identifier.clone(), self.data_type.clone(), self.value.clone(), self.location.clone())
+    }
+
+    fn same(&self, other: &Self) -> bool {
+        self.value == other.value
+            && self.location == other.location
+            && self.data_type == other.data_type
+            && self.identifier == other.identifier
+    }
 }
 
 type Key = (Option<Arc<str>>, DataType, String, Location);
+
+/// Hits that are compared one by one; for more a table is made.
+const FEW: usize = 24;
 
 /// What detectors write to and remember within an exchange.
 #[derive(Debug, Default)]
@@ -67,25 +81,42 @@ pub(super) struct State {
     over: bool,
     pub(super) known: known::Seen,
     pub(super) numbers: Vec<location::Number>,
-    /// What the key of the current field says.
-    pub(super) candidates: Option<Arc<[lexicon::Candidate]>>,
-    key_cache: lexicon::Cache,
+    meaning: usize,
+    lexicon: lexicon::Cache,
 }
 
 impl State {
+    /// What the key of the current field says.
+    #[inline]
+    pub(super) fn meaning(&self) -> &lexicon::Meaning {
+        self.lexicon.get(self.meaning)
+    }
+
     /// Adds a hit, or betters one like it.
     pub(super) fn add(&mut self, hit: Hit) {
-        let key = (hit.identifier.clone(), hit.data_type.clone(), hit.value.clone(), hit.location.clone());
-        if let Some(&at) = self.by_key.get(&key) {
+        if let Some(at) = self.find(&hit) {
             if hit.rank() > self.hits[at].rank() {
                 self.hits[at] = hit;
             }
         } else if self.hits.len() >= HITS_MAX {
             self.over = true;
         } else {
-            self.by_key.insert(key, self.hits.len());
+            if self.hits.len() >= FEW {
+                self.by_key.insert(hit.key(), self.hits.len());
+            }
             self.hits.push(hit);
         }
+    }
+
+    /// The hit of the same value in the same place.
+    fn find(&mut self, hit: &Hit) -> Option<usize> {
+        if self.hits.len() < FEW {
+            return self.hits.iter().position(|other| other.same(hit));
+        }
+        if self.by_key.is_empty() {
+            self.by_key = self.hits.iter().enumerate().map(|(at, hit)| (hit.key(), at)).collect();
+        }
+        self.by_key.get(&hit.key()).copied()
     }
 
     /// Whether no further hit can be kept.
@@ -100,41 +131,50 @@ impl State {
         }
         let hits = std::mem::take(&mut self.hits);
         self.by_key.clear();
-        let mut inner = FxHashSet::default();
-        let mut covered = FxHashSet::default();
-        let mut known = FxHashSet::default();
-        for hit in &hits {
-            ancestors(&hit.location, |name, pointer| {
-                inner.insert((hit.data_type.clone(), hit.value.clone(), place(&hit.location, name, pointer)));
-            });
-            if hit.matched == MatchKind::Known {
-                known.insert((hit.data_type.clone(), hit.location.clone()));
-                if hit.covers && hit.confidence > Confidence::Possible {
-                    covered.insert(hit.location.clone());
-                }
-            }
+        if hits.len() == 1 {
+            return hits;
         }
-        let keep = |hit: &Hit| {
-            let own = place(&hit.location, &hit.location.name, &hit.location.pointer);
-            let guess = hit.matched != MatchKind::Known;
-            !(inner.contains(&(hit.data_type.clone(), hit.value.clone(), own))
-                || guess && covered.contains(&hit.location)
-                || guess && known.contains(&(hit.data_type.clone(), hit.location.clone())))
-        };
-        hits.iter().filter(|hit| keep(hit)).cloned().collect()
+        let keep = weigh(&hits);
+        hits.into_iter().zip(keep).filter_map(|(hit, keep)| keep.then_some(hit)).collect()
     }
 }
 
-type Place = (Side, Part, String, String);
+/// Which of some hits say something the others don't.
+fn weigh(hits: &[Hit]) -> Vec<bool> {
+    let mut inner = FxHashSet::default();
+    let mut covered = FxHashSet::default();
+    let mut known = FxHashSet::default();
+    for hit in hits {
+        ancestors(&hit.location, |name, pointer| {
+            inner.insert((&hit.data_type, &*hit.value, place(&hit.location, name, pointer)));
+        });
+        if hit.matched == MatchKind::Known {
+            known.insert((&hit.data_type, &hit.location));
+            if hit.covers && hit.confidence > Confidence::Possible {
+                covered.insert(&hit.location);
+            }
+        }
+    }
+    let keep = |hit: &Hit| {
+        let own = place(&hit.location, &hit.location.name, &hit.location.pointer);
+        let guess = hit.matched != MatchKind::Known;
+        !(inner.contains(&(&hit.data_type, &*hit.value, own))
+            || guess && covered.contains(&hit.location)
+            || guess && known.contains(&(&hit.data_type, &hit.location)))
+    };
+    hits.iter().map(keep).collect()
+}
 
-fn place(location: &Location, name: &str, pointer: &str) -> Place {
+type Place<'h> = (Side, Part, &'h str, &'h str);
+
+fn place<'h>(location: &Location, name: &'h str, pointer: &'h str) -> Place<'h> {
     // In a body the name follows from the pointer.
     let name = if matches!(location.part, Part::Body | Part::Stream) { "" } else { name };
-    (location.side, location.part, name.to_owned(), pointer.to_owned())
+    (location.side, location.part, name, pointer)
 }
 
 /// The places around a location: prefixes of its pointer at `.` and `[`, the top, and the part as a whole.
-fn ancestors(location: &Location, mut tell: impl FnMut(&str, &str)) {
+fn ancestors<'h>(location: &'h Location, mut tell: impl FnMut(&'h str, &'h str)) {
     let pointer = &location.pointer;
     for (at, _) in pointer.match_indices(['.', '[']).filter(|&(at, _)| at > 1) {
         tell(&location.name, &pointer[..at]);
@@ -170,17 +210,6 @@ impl Scan {
         Self { search, state: State::default() }
     }
 
-    /// Looks at a field of the current exchange.
-    pub fn field(&mut self, field: &Field<'_>) {
-        self.state.candidates = match field.kind {
-            FieldKind::Whole => None,
-            FieldKind::Leaf => self.search.lexicon.candidates(&mut self.state.key_cache, field.key),
-        };
-        for detector in &self.search.detectors {
-            detector.field(field, &mut self.state);
-        }
-    }
-
     /// Ends the current exchange: what was found in the fields since the last call. Reaching a cap is added to
     /// `weirds`.
     pub fn finish(&mut self, origin: &Origin, weirds: &mut Vec<Weird>) -> Vec<Observation> {
@@ -211,6 +240,30 @@ impl Scan {
             excerpt: hit.excerpt,
         };
         hits.into_iter().map(observe).collect()
+    }
+}
+
+impl Visit for Scan {
+    fn begin(&mut self) {
+        self.state.known.clear();
+    }
+
+    fn wants(&mut self, leaf: &Glance<'_>) -> bool {
+        let Self { search, state } = self;
+        state.meaning = search.lexicon.meaning(&mut state.lexicon, leaf.key);
+        search.detectors.iter().any(|detector| detector.wants(leaf, state))
+    }
+
+    /// Looks at a field of the current exchange.
+    fn field(&mut self, field: &Field<'_>) {
+        let Self { search, state } = self;
+        state.meaning = match field.kind {
+            FieldKind::Whole => 0,
+            FieldKind::Leaf => search.lexicon.meaning(&mut state.lexicon, field.key),
+        };
+        for detector in &search.detectors {
+            detector.field(field, state);
+        }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::{Detector, Origin};
 use crate::model::{
-    Confidence, DataType, Document, ExchangeId, Field, FieldKind, FlowId, Identifier, MatchKind, Observation, Part,
-    Profile, Side, Timestamp,
+    Confidence, DataType, Document, ExchangeId, Field, FieldKind, FlowId, Identifier, Kinds, MatchKind, Observation,
+    Part, Pointer, Profile, Side, Step, Timestamp, Visit,
 };
 use crate::rules::RuleSet;
 
@@ -24,10 +24,11 @@ fn look(detector: &Detector, leaves: &[(&str, &str)]) -> Vec<Observation> {
             kind: FieldKind::Leaf,
             side: Side::Request,
             part: Part::Body,
-            name: key,
-            pointer: &format!("$.{key}"),
-            key,
+            name: key.as_bytes(),
+            pointer: Pointer::new(&[Step::Key(0, key.len())], key.as_bytes()),
+            key: key.as_bytes(),
             value: bytes,
+            kinds: Kinds::of(bytes),
             chain: &[],
             source: 0..bytes.len(),
             document: Document { id: index, bytes },

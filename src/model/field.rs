@@ -1,7 +1,8 @@
 //! Decoded leaves of an exchange, as the decoders hand them to the detectors: borrowed, one call at a time.
 
+use super::{Kinds, text_of};
 use serde::{Serialize, Serializer};
-use std::fmt;
+use std::fmt::{self, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -81,6 +82,114 @@ pub struct Document<'a> {
     pub bytes: &'a [u8],
 }
 
+/// One step of the way from the top of a part to a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    /// Into a named member; its name stands at these offsets of the names.
+    Key(usize, usize),
+    /// Into a member that has a number instead of a name.
+    Number(u32),
+    /// Into an element of a list.
+    Index(usize),
+}
+
+/// The way from the top of a part to a value: `$.data[3].payload`, empty at the top. It is written out only when asked
+/// for, since most values are looked at once and forgotten.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Pointer<'a> {
+    steps: &'a [Step],
+    names: &'a [u8],
+}
+
+impl<'a> Pointer<'a> {
+    /// A way of `steps` whose names stand in `names`.
+    #[must_use]
+    pub fn new(steps: &'a [Step], names: &'a [u8]) -> Self {
+        Self { steps, names }
+    }
+
+    /// Whether a name can stand after a dot as it is.
+    #[must_use]
+    pub fn is_plain(name: &[u8]) -> bool {
+        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'$') || *byte >= 0x80;
+        !name.is_empty() && name.iter().all(plain)
+    }
+}
+
+impl fmt::Display for Pointer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.steps.is_empty() {
+            f.write_char('$')?;
+        }
+        for step in self.steps {
+            let (start, end) = match *step {
+                Step::Key(start, end) => (start, end),
+                Step::Number(number) => {
+                    write!(f, ".{number}")?;
+                    continue;
+                }
+                Step::Index(index) => {
+                    write!(f, "[{index}]")?;
+                    continue;
+                }
+            };
+            let name = &self.names[start..end];
+            let text = text_of(name);
+            if Self::is_plain(name) {
+                f.write_char('.')?;
+                f.write_str(&text)?;
+                continue;
+            }
+            f.write_str("[\"")?;
+            for character in text.chars() {
+                if matches!(character, '"' | '\\') {
+                    f.write_char('\\')?;
+                }
+                f.write_char(character)?;
+            }
+            f.write_str("\"]")?;
+        }
+        Ok(())
+    }
+}
+
+/// What is told of a leaf before it is shown.
+#[derive(Debug, Clone, Copy)]
+pub struct Glance<'a> {
+    /// As in [`Field::key`].
+    pub key: &'a [u8],
+    /// Its bytes.
+    pub value: &'a [u8],
+    /// The kinds of its characters.
+    pub kinds: Kinds,
+    /// The document it stands in,
+    pub document: u32,
+    /// and where.
+    pub start: usize,
+    /// Whether the value is the very bytes of its document.
+    pub verbatim: bool,
+}
+
+/// Sees the fields of an exchange.
+pub trait Visit {
+    /// A walk begins: its documents are numbered anew.
+    fn begin(&mut self) {}
+
+    /// Whether a leaf should be shown: most hold nothing of interest, and showing them costs more than saying so.
+    fn wants(&mut self, _leaf: &Glance<'_>) -> bool {
+        true
+    }
+
+    /// Sees a field.
+    fn field(&mut self, field: &Field<'_>);
+}
+
+impl<F: FnMut(&Field<'_>)> Visit for F {
+    fn field(&mut self, field: &Field<'_>) {
+        self(field);
+    }
+}
+
 /// A decoded value, lent to a visitor for the time of one call.
 #[derive(Debug, Clone)]
 pub struct Field<'a> {
@@ -90,15 +199,17 @@ pub struct Field<'a> {
     pub side: Side,
     /// Which part of it.
     pub part: Part,
-    /// As in [`Location::name`].
-    pub name: &'a str,
+    /// As in [`Location::name`], as bytes.
+    pub name: &'a [u8],
     /// As in [`Location::pointer`].
-    pub pointer: &'a str,
+    pub pointer: Pointer<'a>,
     /// The innermost name the value goes by, whatever the part: the last object key, form or query name inside it,
     /// else `name`.
-    pub key: &'a str,
+    pub key: &'a [u8],
     /// Its bytes after all of `chain`.
     pub value: &'a [u8],
+    /// The kinds of characters of a leaf; of a whole document none are told.
+    pub kinds: Kinds,
     /// What was undone, outermost first.
     pub chain: &'a [Decoding],
     /// The bytes of the undecoded part (query, path, header value, cookie value, body as sent) it was read from.
@@ -113,7 +224,13 @@ impl Field<'_> {
     /// Where it stands, to keep.
     #[must_use]
     pub fn location(&self) -> Location {
-        Location { side: self.side, part: self.part, name: Arc::from(self.name), pointer: Arc::from(self.pointer) }
+        let pointer = self.pointer.to_string();
+        Location {
+            side: self.side,
+            part: self.part,
+            name: Arc::from(&*text_of(self.name)),
+            pointer: Arc::from(pointer),
+        }
     }
 
     /// Whether the value is the very bytes of its document, nothing unescaped.

@@ -18,14 +18,14 @@ impl Observer {
 
     pub(super) fn observe(&mut self, exchange: &Exchange, weirds: &mut Vec<Weird>) -> Vec<Observation> {
         let scan = &mut self.scan;
-        decode::fields(exchange, Side::Request, &mut |field| scan.field(field), weirds);
+        decode::fields(exchange, Side::Request, scan, weirds);
         scan.finish(&Origin::of(exchange), weirds)
     }
 
     pub(super) fn observe_piece(&mut self, piece: Piece, weirds: &mut Vec<Weird>) -> Vec<Observation> {
         let Piece { id, ts, host, cleartext, bytes } = piece;
         let scan = &mut self.scan;
-        decode::stream_fields(id.flow, &bytes, Side::Request, &mut |field| scan.field(field), weirds);
+        decode::stream_fields(id.flow, &bytes, Side::Request, scan, weirds);
         scan.finish(&Origin { exchange: id, ts, host, cleartext }, weirds)
     }
 }
