@@ -348,6 +348,27 @@ fn a_five_tuple_used_again_is_another_connection() {
 }
 
 #[test]
+fn a_reset_captured_before_the_last_bytes_ends_after_them() {
+    let mut wire = Wire::opened(5, 6);
+    wire.pieces(CLIENT, &request(0), &[60]);
+    wire.pieces(SERVER, &answer(0), &[60]);
+    wire.send(SERVER, RST | ACK, b"");
+    let last = wire.segments.len() - 1;
+    assert_eq!(brief(&wire.segments), ["/t0 200"]);
+    wire.segments.swap(last, last - 1);
+    assert_eq!(brief(&wire.segments), ["/t0 200"]);
+    wire.segments.swap(last - 1, last - 2);
+    assert_eq!(brief(&wire.segments), ["/t0 200"]);
+    // The number of a reset may be made up.
+    let reset = wire.segments.iter_mut().find(|segment| segment.flags & RST != 0).expect("a reset");
+    reset.seq = reset.seq.wrapping_add(1 << 31);
+    let reset = reset.clone();
+    wire.segments.retain(|segment| *segment != reset);
+    wire.segments.push(reset);
+    assert_eq!(brief(&wire.segments), ["/t0 200"]);
+}
+
+#[test]
 fn a_lost_packet_is_a_gap_and_the_next_message_is_read() {
     let plain = dialogue(3, &[100_000], 5, 6);
     // Handshake, then questions and answers in turn.

@@ -31,6 +31,13 @@ impl Conversation {
         fits
     }
 
+    /// `direction` sent a reset (RFC 9293 §3.5.2). True where all that came before it has been handed on; else it ends
+    /// its direction once that is so, as a FIN would.
+    pub fn reset(&mut self, direction: Direction, seq: u32) -> bool {
+        let is_last = self.streams[direction.index()].end_at(seq);
+        is_last && self.pending() == 0
+    }
+
     /// What `direction` says to have seen of the other.
     fn acknowledged(&mut self, direction: Direction, ack: Option<u32>, ts: Timestamp) {
         if let Some(ack) = ack {

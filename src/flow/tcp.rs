@@ -268,6 +268,15 @@ impl TcpStream {
         }
     }
 
+    /// No byte from `seq` on was sent. Whether all before it has been handed on.
+    pub(super) fn end_at(&mut self, seq: u32) -> bool {
+        let Some(next) = self.next else { return self.pending.is_empty() };
+        // A number that can't be is that of a reset by somebody else, or of a careless sender.
+        let Some(at) = position(next, seq).filter(|&at| at > next) else { return true };
+        self.end.get_or_insert(End { at, ack: None });
+        false
+    }
+
     /// How far it has been handed on, for the other direction to wait for.
     pub(super) fn reached(&self) -> Reached {
         Reached { next: self.next.filter(|_| !self.absent && !self.ended) }

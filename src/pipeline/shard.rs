@@ -479,7 +479,7 @@ impl TcpState {
         if !fits {
             out.weird(Weird { layer: Layer::Flow, flow: Some(shared.flow), reason: "segment far outside the window" });
         }
-        if rst {
+        if rst && self.streams.reset(direction, seq) {
             self.flush(shared, bytes, out);
             self.stack.close(shared, direction, ts, out);
         }
