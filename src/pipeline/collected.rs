@@ -87,21 +87,6 @@ impl Collected {
         self.http.read_bytes = 0;
     }
 
-    /// Adds what a second attempt gave.
-    pub(super) fn absorb(&mut self, other: Self) {
-        self.asked.extend(other.asked);
-        self.exchanges.extend(other.exchanges);
-        self.pieces.extend(other.pieces);
-        self.names.extend(other.names);
-        for weird in other.weirds {
-            self.weird(weird);
-        }
-        if let Some(reason) = other.opaque_reason {
-            self.opaque_bytes += other.opaque_bytes;
-            self.opaque_reason = Some(reason);
-        }
-    }
-
     /// An output for a TLS session, from those that are free.
     pub(super) fn spare_tls(&mut self) -> tls::Output {
         let mut output = self.spare_tls.pop().unwrap_or_default();

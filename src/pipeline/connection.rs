@@ -261,9 +261,9 @@ impl Stack {
     }
 
     /// Keys that come from now on are too late.
-    pub(super) fn stop_waiting(&mut self, out: &mut Collected) {
+    pub(super) fn stop_waiting(&mut self, shared: &mut Shared, out: &mut Collected) {
         if let Self::Tls(layer) = self {
-            layer.stop_waiting(out);
+            layer.stop_waiting(shared, out);
         }
     }
 

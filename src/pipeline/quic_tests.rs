@@ -204,6 +204,31 @@ fn keys_may_come_after_the_packets() {
 }
 
 #[test]
+fn keys_that_come_line_by_line_anywhere_open_what_they_can_at_once() {
+    let (datagrams, log) = recorded();
+    let lines: Vec<&str> = log.lines().collect();
+    let orders = [lines.clone(), lines.iter().rev().copied().collect::<Vec<_>>()];
+    for (order, at) in orders.iter().flat_map(|order| (0..=datagrams.len()).map(move |at| (order, at))) {
+        let (mut pipeline, mut seen) = (pipeline("", LateKeys::Possible), Seen::default());
+        feed(&mut pipeline, &datagrams[..at], &mut seen);
+        for (number, line) in order.iter().enumerate() {
+            assert_eq!(pipeline.handle_keys(KeySource::Keylog, format!("{line}\n").as_bytes()), []);
+            pipeline.use_keys();
+            seen.drain(&mut pipeline);
+            // The next datagrams may come between two lines.
+            let next = at + number;
+            feed(&mut pipeline, datagrams.get(next..=next).unwrap_or_default(), &mut seen);
+        }
+        feed(&mut pipeline, datagrams.get(at + order.len()..).unwrap_or_default(), &mut seen);
+        assert_eq!(seen.asked.len(), 2, "before datagram {at}, before the end");
+        assert_eq!(seen.sorted(), READ, "before datagram {at}, before the end");
+        pipeline.finish();
+        seen.drain(&mut pipeline);
+        assert!(seen.flows.iter().all(|flow| flow.opaque_bytes == 0), "before datagram {at}");
+    }
+}
+
+#[test]
 fn connections_may_follow_each_other_on_one_five_tuple() {
     let (mut datagrams, log) = recorded().clone();
     let mut dialogue = usual();

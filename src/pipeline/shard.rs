@@ -373,7 +373,7 @@ impl FlowState {
         match &mut self.content {
             Content::Tcp(tcp) if tcp.stack.is_waiting() => {
                 out.weird(Weird { layer: Layer::Tls, flow, reason: NO_LONGER_HELD });
-                tcp.stack.stop_waiting(out);
+                tcp.stack.stop_waiting(&mut self.shared, out);
             }
             Content::Udp(udp) => {
                 if let Some(quic) = udp.quic_mut().filter(|quic| quic.is_waiting()) {

@@ -369,6 +369,13 @@ fn a_session_is_opened_by_the_random_of_its_encrypted_hello() {
             (session.info().ech, session.opaque_reason()),
             (Some(EncryptedHello::Offered), Some(OpaqueReason::NoKey))
         );
+        // The key log grows: first by the keys of another session.
+        let (mut session, other) =
+            (session, keys_of(&format!("CLIENT_RANDOM {} {}\n", "07".repeat(32), "ab".repeat(48))));
+        for (keys, found) in [(other, 0), (ends.keys(), ends.log_text().lines().count() - 1)] {
+            session.look_for_inner_hello_in(&keys);
+            assert_eq!(session.secrets_in(&keys), found);
+        }
     }
 }
 

@@ -55,6 +55,11 @@ impl Running {
         self.lines.recv_timeout(PATIENCE).expect("a line in time")
     }
 
+    /// The next line, and when it came, if one comes in time.
+    pub(crate) fn line_within(&self, time: Duration) -> Option<(Instant, String)> {
+        self.lines.recv_timeout(time).ok()
+    }
+
     /// Whether nothing is printed for a while.
     pub(crate) fn is_silent_for(&self, time: Duration) -> bool {
         matches!(self.lines.recv_timeout(time), Err(RecvTimeoutError::Timeout))

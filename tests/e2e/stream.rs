@@ -288,6 +288,65 @@ fn keys_that_are_logged_at_any_moment_of_a_session_open_it_at_once() {
     assert!(run.wait().success());
 }
 
+/// The lines of a key log with this label.
+fn lines_of(keys: &str, label: &str) -> String {
+    keys.lines().filter(|line| line.starts_with(label)).fold(String::new(), |text, line| text + line + "\n")
+}
+
+/// Streams sessions whose answers have come, then appends the lines of these labels one after the other; gives what was
+/// printed after each.
+fn keys_by_labels(what: &str, labels: &[&str]) -> Vec<Vec<String>> {
+    let folder = Folder::new();
+    let file = folder.file("keys.log", b"");
+    let profile = shipped("device.toml");
+    let mut run = Running::start(&emitting(what, "2", &["--keys", &file, "--profile", &profile]));
+    run.write(&header());
+    let (packets, keys) = identifying_secret();
+    let last = last_data(&packets, Way::ToClient);
+    packets[..=last].iter().for_each(|packet| _ = run.write(&record(packet)));
+    assert!(run.is_silent_for(Duration::from_millis(200)), "no key is known yet");
+    let mut printed = Vec::new();
+    for label in labels {
+        let written = append(&file, &lines_of(&keys, label));
+        let mut lines = Vec::new();
+        while let Some((came, line)) = run.line_within(Duration::from_millis(600)) {
+            assert!(came.saturating_duration_since(written) < PROMISED * 5, "{label}: {line}");
+            lines.push(line);
+        }
+        printed.push(lines);
+    }
+    run.close();
+    assert!(run.wait().success());
+    printed
+}
+
+fn identifying_secret() -> (Vec<Packet>, String) {
+    let ends = (address("10.0.0.2:30000"), address("203.0.113.9:443"));
+    let request = get("api.lvtu.example", &format!("/0?aid={ANDROID_ID}"), &[]);
+    let turns = [Turn { request, response: ok("{}") }];
+    over_tls(&Authority::new(), ("api.lvtu.example", 0), ends, None, AT, &turns)
+}
+
+const LATE: [&str; 2] = ["CLIENT_TRAFFIC_SECRET_0", "SERVER_TRAFFIC_SECRET_0"];
+
+#[test]
+fn secrets_of_the_application_data_alone_open_it_though_they_come_late() {
+    let printed = keys_by_labels("exchanges", &["NOTHING", LATE[0], LATE[1]]);
+    assert!(printed[0].is_empty() && printed[1].is_empty(), "{printed:?}");
+    assert!(printed[2].len() == 1 && printed[2][0].contains("\"status\":200"), "{printed:?}");
+    let printed = keys_by_labels("exchanges", &[LATE[1], LATE[0]]);
+    assert!(printed[0].is_empty(), "an answer alone waits for its request: {printed:?}");
+    assert!(printed[1].len() == 1 && printed[1][0].contains("\"status\":200"), "{printed:?}");
+    assert!(printed[1][0].contains("/0?aid="), "{printed:?}");
+}
+
+#[test]
+fn requests_are_searched_though_the_secret_of_their_answers_is_missing() {
+    let printed = keys_by_labels("observations", &[LATE[0], "SERVER_HANDSHAKE", LATE[1]]);
+    assert!(printed[0].len() == 1 && printed[0][0].contains("android_id"), "{printed:?}");
+    assert!(printed[1].is_empty() && printed[2].is_empty(), "nothing is told twice: {printed:?}");
+}
+
 #[test]
 fn keys_of_a_block_behind_the_traffic_open_it_though_no_packet_follows() {
     let (packets, keys) = secret(0);
@@ -304,6 +363,47 @@ fn keys_of_a_block_behind_the_traffic_open_it_though_no_packet_follows() {
     assert!(came.saturating_duration_since(written) < PROMISED * 5);
     run.close();
     assert!(run.wait().success());
+}
+
+/// A little-endian pcapng file without its secrets, and those.
+fn without_secrets(file: &[u8]) -> (Vec<u8>, String) {
+    let (mut rest, mut blocks, mut secrets) = (file, Vec::new(), String::new());
+    let number = |at: &[u8]| u32::from_le_bytes(at[..4].try_into().expect("four bytes"));
+    while rest.len() >= 12 {
+        let (block, after) = rest.split_at(usize::try_from(number(&rest[4..])).expect("a length"));
+        if number(block) == 10 {
+            let len = usize::try_from(number(&block[12..])).expect("a length");
+            secrets += &String::from_utf8_lossy(&block[16..16 + len]);
+        } else {
+            blocks.extend_from_slice(block);
+        }
+        rest = after;
+    }
+    (blocks, secrets)
+}
+
+#[test]
+#[expect(clippy::print_stderr, reason = "a test that can't run says so")]
+fn keys_after_the_traffic_open_quic_connections_of_real_captures() {
+    for name in ["quiclog-ngtcp2-29-dsb", "ndpi-quic-v2"] {
+        let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/captures-real");
+        let Ok(capture) = fs::read(format!("{shared}/{name}.pcapng")) else {
+            eprintln!("skipped: ../shared not found");
+            return;
+        };
+        let (blocks, secrets) = without_secrets(&capture);
+        let folder = Folder::new();
+        let file = folder.file("keys.log", b"");
+        let mut run = Running::start(&emitting("exchanges", "2", &["--keys", &file]));
+        run.write(&blocks);
+        assert!(run.is_silent_for(Duration::from_millis(400)), "no key is known yet");
+        let written = append(&file, &secrets);
+        let (came, line) = run.line();
+        assert!(line.contains("\"h3\"") && line.contains("\"keys\":\"keylog\""), "{line}");
+        assert!(came.saturating_duration_since(written) < PROMISED * 5);
+        run.close();
+        assert!(run.wait().success());
+    }
 }
 
 #[cfg(unix)]

@@ -2,13 +2,44 @@
 
 use super::super::cipher::{Opener, Role, Session12};
 use super::super::handshake::Handshake;
-use super::super::keylog::{KnownSecret, SecretLabel};
+use super::super::keylog::{KeyLog, KnownSecret, SecretLabel};
 use super::super::keyring::{Epoch, Keyring, Numbering};
 use super::super::premaster::Exchange;
+use super::super::record::RecordHeader;
 use super::super::suite::Suite;
 use super::{Client, INNER_HELLOS_MAX, Protection, Record, Server, TLS_1_3, TlsSession};
 use crate::model::{Direction, EncryptedHello, KeySource, OpaqueReason};
+use std::collections::BTreeSet;
 use std::sync::Arc;
+
+/// The server's first record, and which sessions' keys do not open it.
+pub(super) struct InnerSearch {
+    header: RecordHeader,
+    body: Vec<u8>,
+    tried: BTreeSet<[u8; 32]>,
+    /// The keys looked through last.
+    keys: Arc<KeyLog>,
+}
+
+impl InnerSearch {
+    fn find(&mut self, session: &TlsSession, keys: &Arc<KeyLog>) -> Option<[u8; 32]> {
+        self.keys = Arc::clone(keys);
+        let mut room = vec![0; self.body.len()];
+        for random in keys.client_randoms(INNER_HELLOS_MAX).unwrap_or_default() {
+            if self.tried.contains(&random) {
+                continue;
+            }
+            let openers = session.openers13(keys, &random, SecretLabel::ServerHandshakeTraffic);
+            if openers.iter().any(|opener| opener.open(0, self.header, &self.body, &mut room).is_some()) {
+                return Some(random);
+            }
+            if !openers.is_empty() {
+                self.tried.insert(random);
+            }
+        }
+        None
+    }
+}
 
 impl TlsSession {
     /// Keys for TLS 1.2 and before, from the hellos seen last.
@@ -86,6 +117,19 @@ impl TlsSession {
             .collect()
     }
 
+    /// Whether the keys for a direction's application data are known; whether they fit is another question.
+    #[must_use]
+    pub fn is_keyed(&self, direction: Direction) -> bool {
+        match &self.sides[direction.index()].protection {
+            Protection::Sealed(ring) => ring.has(Epoch::Application),
+            Protection::Opaque => false,
+            Protection::Clear { .. } if self.version == Some(TLS_1_3) => {
+                self.ring13(self.role(direction)).is_ok_and(|ring| ring.has(Epoch::Application))
+            }
+            Protection::Clear { .. } => self.ring12(self.role(direction)).is_ok(),
+        }
+    }
+
     /// Keys for TLS 1.3, as many epochs as are known.
     pub(super) fn seal13(&mut self, direction: Direction) {
         self.side(direction).protection = match self.ring13(self.role(direction)) {
@@ -119,7 +163,7 @@ impl TlsSession {
         let epochs = labels
             .iter()
             .filter(|&&(epoch, _)| early || epoch != Epoch::Early)
-            .map(|&(epoch, label)| (epoch, self.openers13(&client.random, label)));
+            .map(|&(epoch, label)| (epoch, self.openers13(&self.keys, &client.random, label)));
         Keyring::new(Numbering::Epochs, epochs).ok_or(OpaqueReason::NoKey)
     }
 
@@ -131,12 +175,15 @@ impl TlsSession {
         if self.role(record.direction) != Role::Server || self.server.is_none() || self.keys.knows(&outer) {
             return;
         }
-        let mut room = vec![0; record.body.len()];
-        let inner = self.keys.client_randoms(INNER_HELLOS_MAX).unwrap_or_default().into_iter().find(|random| {
-            let openers = self.openers13(random, SecretLabel::ServerHandshakeTraffic);
-            openers.iter().any(|opener| opener.open(0, record.header, record.body, &mut room).is_some())
-        });
-        if let (Some(inner), Some(client)) = (inner, &mut self.client) {
+        let keys = Arc::clone(&self.keys);
+        let body = record.body.to_vec();
+        let mut search = InnerSearch { header: record.header, body, tried: BTreeSet::new(), keys: Arc::clone(&keys) };
+        self.inner = self.inner.or_else(|| search.find(self, &keys));
+        let Some(inner) = self.inner else {
+            self.inner_search = Some(Box::new(search));
+            return;
+        };
+        if let Some(client) = &mut self.client {
             client.random = inner;
             Arc::make_mut(&mut self.info).ech = Some(EncryptedHello::Accepted);
             // What the client sent before was taken for closed.
@@ -147,11 +194,21 @@ impl TlsSession {
         }
     }
 
+    /// Looks among the sessions that `keys` has by now for the one inside the encrypted hello, where that is not known.
+    pub fn look_for_inner_hello_in(&mut self, keys: &Arc<KeyLog>) {
+        let outer_known = self.client.as_ref().is_some_and(|client| keys.knows(&client.random));
+        let Some(mut search) = self.inner_search.take().filter(|_| !outer_known) else { return };
+        if !Arc::ptr_eq(&search.keys, keys) {
+            self.inner = search.find(self, keys);
+        }
+        self.inner_search = self.inner.is_none().then_some(search);
+    }
+
     /// The keys of a label; of every suite the secret may belong to where the ServerHello was not seen.
-    pub(super) fn openers13(&self, client_random: &[u8; 32], label: SecretLabel) -> Vec<Opener> {
+    fn openers13(&self, keys: &KeyLog, client_random: &[u8; 32], label: SecretLabel) -> Vec<Opener> {
         let agreed = self.server.as_ref().and_then(|server| server.suite);
         let mut openers = Vec::new();
-        for secret in self.keys.secrets(client_random, label) {
+        for secret in keys.secrets(client_random, label) {
             let suites = Suite::tls13_with_secret_len(secret.bytes.len());
             let suites = suites.filter(|&suite| agreed.is_none_or(|agreed| agreed == suite));
             openers.extend(suites.filter_map(|suite| Opener::tls13(suite, secret.source, secret.bytes)));

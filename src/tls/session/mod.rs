@@ -22,6 +22,7 @@ pub const MISSES_MAX: u64 = 64;
 mod keys;
 mod messages;
 
+use keys::InnerSearch;
 use messages::version_name;
 
 const TLS_1_3: u16 = 0x0304;
@@ -45,6 +46,8 @@ struct Side {
     plain_gap: u64,
     /// Where a loss across records began.
     hole: Option<u64>,
+    /// Bytes of records that stayed closed and are no part of the handshake, as far as the keys tell.
+    closed: u64,
 }
 
 impl Side {
@@ -55,6 +58,7 @@ impl Side {
             protection: Protection::Clear { change_cipher_spec: false },
             plain_gap: 0,
             hole: None,
+            closed: 0,
         }
     }
 }
@@ -82,6 +86,9 @@ pub struct TlsSession {
     server: Option<Server>,
     /// What the handshake said, where premaster secrets are known.
     transcript: Option<Transcript>,
+    /// By which random value the key log names the session, where an encrypted hello was accepted.
+    inner: Option<[u8; 32]>,
+    inner_search: Option<Box<InnerSearch>>,
     /// The version agreed on, as soon as a ServerHello or HelloRetryRequest tells it.
     version: Option<u16>,
     /// Which way the client's records go; a flow's opener is not always the TLS client.
@@ -119,6 +126,8 @@ impl TlsSession {
             info: Arc::default(),
             client: None,
             server: None,
+            inner: None,
+            inner_search: None,
             version: None,
             client_direction: Direction::ToServer,
             sides: [Side::new(), Side::new()],
@@ -129,6 +138,12 @@ impl TlsSession {
             reported: Vec::new(),
             last_ts: Timestamp::default(),
         }
+    }
+
+    /// The same session from its start, to be opened with other keys; what was reported is not reported again.
+    #[must_use]
+    pub fn again(&self, keys: Arc<KeyLog>) -> Self {
+        Self { reported: self.reported.clone(), inner: self.inner, ..Self::new(keys) }
     }
 
     /// What is known of the session so far.
@@ -152,16 +167,36 @@ impl TlsSession {
     /// How many secrets `keys` has that may open the session; more than before make another attempt worth it.
     #[must_use]
     pub fn secrets_in(&self, keys: &KeyLog) -> usize {
-        let by_random = self.client.as_ref().map_or(0, |client| keys.secrets_of(&client.random));
+        let named = [self.client.as_ref().map(|client| client.random), self.inner];
+        let by_random: usize = named.iter().flatten().map(|random| keys.secrets_of(random)).sum();
         let by_session = self.server.as_ref().map_or(0, |server| keys.session_masters(&server.session_id).count());
         let premasters = if self.version == Some(TLS_1_3) { 0 } else { keys.premasters() };
         by_random + by_session + premasters
+    }
+
+    /// The keys it is opened with.
+    #[must_use]
+    pub const fn keys(&self) -> &Arc<KeyLog> {
+        &self.keys
     }
 
     /// Whether application data was opened.
     #[must_use]
     pub const fn readable(&self) -> bool {
         self.readable
+    }
+
+    /// Which way the client's records go; from client to server until told otherwise.
+    #[must_use]
+    pub const fn client_direction(&self) -> Direction {
+        self.client_direction
+    }
+
+    /// Bytes of application data of a direction that stayed closed. Before a key has opened anything, what it does not
+    /// open may be of a handshake or of early data whose own keys are not known: those are logged earlier, if at all.
+    #[must_use]
+    pub fn closed_bytes(&self, direction: Direction) -> u64 {
+        self.sides[direction.index()].closed
     }
 
     /// Why encrypted records stayed closed, if some did; also told where others were opened.
@@ -188,7 +223,9 @@ impl TlsSession {
         }
         loop {
             if matches!(self.side(direction).protection, Protection::Opaque) {
-                out.opaque_bytes += chunk.bytes.len().saturating_sub(at) as u64;
+                let rest = chunk.bytes.len().saturating_sub(at) as u64;
+                out.opaque_bytes += rest;
+                self.side(direction).closed += rest;
                 break;
             }
             let Some(found) = deframer.next(chunk.bytes, &mut at) else { break };
@@ -330,10 +367,15 @@ impl TlsSession {
             }
             Protection::Sealed(_) => self.sealed_record(record, out),
             Protection::Opaque => {
-                out.opaque_bytes += record_len(record);
+                self.stays_closed(record, out);
                 true
             }
         }
+    }
+
+    fn stays_closed(&mut self, record: Record<'_>, out: &mut Output) {
+        out.opaque_bytes += record_len(record);
+        self.side(record.direction).closed += record_len(record);
     }
 
     fn clear_record(&mut self, record: Record<'_>, change_cipher_spec: bool, out: &mut Output) -> bool {
@@ -388,7 +430,7 @@ impl TlsSession {
         let mut budget = self.budget;
         let side = self.side(direction);
         let Protection::Sealed(ring) = &mut side.protection else {
-            out.opaque_bytes += record_len(record);
+            self.stays_closed(record, out);
             return true;
         };
         let tls13 = ring.numbering() == Numbering::Epochs;
@@ -436,6 +478,9 @@ impl TlsSession {
         let proven = ring.is_proven();
         let may_be_early = may_be_early && !proven && !ring.has(Epoch::Early);
         let give_up = spent || ring.misses() >= MISSES_MAX;
+        if proven || give_up || !has_application || ring.numbering() == Numbering::Continuous {
+            side.closed += record_len(record);
+        }
         if ring.epoch() == Some(Epoch::Application) && proven && record.header.kind == content::APPLICATION_DATA {
             side.plain_gap += u64::from(record.header.len).saturating_sub(ring.overhead() as u64);
         }
