@@ -39,7 +39,12 @@ impl Decoder for Base64 {
         if !believable(&head[..length]) {
             return;
         }
-        let Ok(data) = ENGINE.decode(&text) else { return };
+        let data: Cow<'_, [u8]> = if text.len() <= LOOK {
+            Cow::Borrowed(&head[..length])
+        } else {
+            let Ok(data) = ENGINE.decode(&text) else { return };
+            Cow::Owned(data)
+        };
         if is_compressed(&data) || is_text(&data) || wire::looks_like(&data) {
             walker.step("base64", |walker| walker.decoded(&data, input.kind));
         }

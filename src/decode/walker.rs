@@ -389,7 +389,9 @@ impl<'v> Walker<'v> {
 
 /// Whether one word may be base64 or hexadecimal digits, from its first characters.
 fn may_be_word(input: &Input<'_>) -> bool {
-    super::base64::promising(input.bytes()) || (input.shape.hex() && super::hex::promising(input.bytes()))
+    // No length of base64 is one more than a multiple of four.
+    (input.bytes().len() % 4 != 1 && super::base64::promising(input.bytes()))
+        || (input.shape.hex() && super::hex::promising(input.bytes()))
 }
 
 /// Digits of a number as text.

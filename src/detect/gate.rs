@@ -222,6 +222,17 @@ impl Gate {
             gate.runs.push(Run { bit, length: need.length, mark });
         }
         gate.runs.sort_by_key(|run| run.length);
+        // A run that only stands where a shorter one does says nothing more.
+        let mut needed: Vec<Run> = Vec::new();
+        for run in std::mem::take(&mut gate.runs) {
+            let holds = |other: &Run| {
+                other.mark.is_none() && gate.table.iter().all(|bits| bits & run.bit == 0 || bits & other.bit != 0)
+            };
+            if !needed.iter().any(holds) {
+                needed.push(run);
+            }
+        }
+        gate.runs = needed;
         gate
     }
 

@@ -14,6 +14,8 @@ use std::sync::Arc;
 const TEXT_MAX: usize = 512;
 /// Shortest text that may hold half a place, bytes.
 const NUMBER_MIN: usize = 3;
+/// Digits of whole numbers that may stand for degrees.
+const WHOLE_DIGITS: RangeInclusive<usize> = 6..=10;
 /// Most numbers of one exchange that are weighed.
 const NUMBERS_MAX: usize = 1024;
 /// A partner is at most this many candidates away.
@@ -84,6 +86,9 @@ impl Detect for Locations {
     fn wants(&self, leaf: &Glance<'_>, scan: &State) -> bool {
         let axis = scan.meaning().axis;
         if (axis.is_none() && self.places.is_empty()) || leaf.value.len() < NUMBER_MIN || !may_hold(leaf.kinds) {
+            return false;
+        }
+        if leaf.kinds == Kinds::default() && !WHOLE_DIGITS.contains(&leaf.value.len()) {
             return false;
         }
         // One number by itself is told at once.
@@ -268,7 +273,7 @@ fn numbers<'t>(text: &'t [u8], mut tell: impl FnMut(Written<'t>)) {
         let start = if signed { digits - 1 } else { digits };
         let joins = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'.';
         let joined = start.checked_sub(1).is_some_and(|before| joins(&text[before])) || text.get(at).is_some_and(joins);
-        let sized = if decimals > 0 { whole <= 3 && decimals <= 17 } else { (6..=10).contains(&whole) };
+        let sized = if decimals > 0 { whole <= 3 && decimals <= 17 } else { WHOLE_DIGITS.contains(&whole) };
         if sized && !joined {
             let number = text[digits..digits + whole].iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
             let decimals = u32::try_from(decimals).unwrap_or(0);
