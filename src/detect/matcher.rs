@@ -86,7 +86,8 @@ impl<const WINDOW: usize, const BLOCK: usize> Matcher<WINDOW, BLOCK> {
             for sample in 0..SAMPLES {
                 let start = sample * Self::STRIDE;
                 let place = (hash(number(&samples[start..start + BLOCK])) >> self.filter_shift) as usize;
-                passed |= ((self.filter[place / 64 & mask] >> (place % 64) & 1) as u32) << sample;
+                let bit = (self.filter[(place / 64) & mask] >> (place % 64)) & 1;
+                passed |= u32::from(bit != 0) << sample;
             }
             while passed != 0 {
                 self.verify(text, at + passed.trailing_zeros() as usize * Self::STRIDE, &mut tell);
@@ -96,7 +97,7 @@ impl<const WINDOW: usize, const BLOCK: usize> Matcher<WINDOW, BLOCK> {
         }
         while let Some(block) = text.get(at..at + BLOCK) {
             let place = (hash(number(block)) >> self.filter_shift) as usize;
-            if self.filter[place / 64] >> (place % 64) & 1 != 0 {
+            if (self.filter[place / 64] >> (place % 64)) & 1 != 0 {
                 self.verify(text, at, &mut tell);
             }
             at += Self::STRIDE;
