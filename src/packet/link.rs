@@ -76,16 +76,22 @@ pub(super) fn payload(link: LinkType, data: &[u8], original_len: u32) -> Payload
         163 => avs(data),
         166 => data.get(1..).map_or(Payload::Weird(SHORT), ppp),
         192 => ppi(data, original_len),
+        197 => erf(data),
         219 => mpls(data),
         226 => by_family(data, 0, 24),
         239 => nflog::payload(data),
+        // netANALYZER: four bytes, then Ethernet with its checksum.
+        240 => by_protocol(data, 16, 18),
         258 => pktap(data, original_len),
         276 => by_protocol(data, 0, 20),
+        // Tags of Marvell's switches between the addresses and the EtherType: DSA, and EDSA with an EtherType of its own.
+        284 => by_protocol(data, 16, 18),
+        285 => by_protocol(data, 20, 22),
         _ => Payload::Weird("link type that is not read"),
     }
 }
 
-const SHORT: &str = "frame shorter than its link header";
+pub(super) const SHORT: &str = "frame shorter than its link header";
 
 fn be16(data: &[u8], at: usize) -> Option<u16> {
     data.get(at..at + 2).map(|bytes| u16::from_be_bytes([bytes[0], bytes[1]]))
@@ -104,8 +110,8 @@ pub(super) fn raw(data: &[u8]) -> Payload<'_> {
 fn null(data: &[u8]) -> Payload<'_> {
     let Some(family) = data.first_chunk::<4>() else { return Payload::Weird(SHORT) };
     let (little, big) = (u32::from_le_bytes(*family), u32::from_be_bytes(*family));
-    // 2 is AF_INET everywhere; AF_INET6 is 10 (Linux), 24, 28 or 30 (BSDs, macOS).
-    let is_ip = |family| matches!(family, 2 | 10 | 24 | 28 | 30);
+    // 2 is AF_INET everywhere; AF_INET6 is 10 (Linux), 23 (Windows), 24, 28 or 30 (BSDs, macOS).
+    let is_ip = |family| matches!(family, 2 | 10 | 23 | 24 | 28 | 30);
     if is_ip(little) || is_ip(big) { raw(&data[4..]) } else { Payload::NotIp }
 }
 
@@ -164,17 +170,25 @@ fn by_protocol(data: &[u8], at: usize, header: usize) -> Payload<'_> {
 /// What follows an EtherType: tags, labels and PPPoE are passed through.
 pub(super) fn ether(mut ether_type: u16, mut data: &[u8]) -> Payload<'_> {
     for _ in 0..TAGS_MAX {
-        match ether_type {
+        // Where the next EtherType stands.
+        let next = match ether_type {
             0x0800 | 0x86dd => return raw(data),
-            0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300 => {
-                let (Some(next), Some(rest)) = (be16(data, 2), data.get(4..)) else { return Payload::Weird(SHORT) };
-                (ether_type, data) = (next, rest);
-            }
+            0x8100 | 0x88a8 | 0x9100 | 0x9200 | 0x9300 => 2,
+            // VN-Tag, Cisco MetaData, E-Tag (IEEE 802.1BR).
+            0x8926 => 4,
+            0x8909 | 0x893f => 6,
+            // Whole Ethernet frames: behind the tag of a provider backbone (IEEE 802.1ah), behind FabricPath's (whose
+            // outer addresses stand before it), or bare.
+            0x88e7 => 16,
+            0x8903 => 14,
+            0x6558 => 12,
             0x8847 | 0x8848 => return mpls(data),
             0x8864 => return pppoe(data),
             0..=1500 => return llc(data),
             _ => return Payload::NotIp,
-        }
+        };
+        let (Some(inner), Some(rest)) = (be16(data, next), data.get(next + 2..)) else { return Payload::Weird(SHORT) };
+        (ether_type, data) = (inner, rest);
     }
     Payload::Weird("too many VLAN tags")
 }
@@ -192,7 +206,7 @@ pub(super) fn llc(data: &[u8]) -> Payload<'_> {
 }
 
 /// MPLS labels (RFC 3032); below them IP, or Ethernet behind a control word (RFC 4448).
-fn mpls(mut data: &[u8]) -> Payload<'_> {
+pub(super) fn mpls(mut data: &[u8]) -> Payload<'_> {
     for _ in 0..TAGS_MAX {
         let Some((label, rest)) = data.split_first_chunk::<4>() else { return Payload::Weird(SHORT) };
         data = rest;
@@ -244,8 +258,42 @@ fn cisco_hdlc(data: &[u8]) -> Payload<'_> {
 fn radiotap(data: &[u8]) -> Payload<'_> {
     let len = data.get(2..4).map(|bytes| usize::from(u16::from_le_bytes([bytes[0], bytes[1]])));
     match len.and_then(|len| data.get(len..)) {
+        Some(frame) if radiotap_flags(data) & 0x20 != 0 => ieee80211::padded(frame),
         Some(frame) => ieee80211::payload(frame),
         None => Payload::Weird(SHORT),
+    }
+}
+
+/// Radiotap's flags, of which 0x20 says that the 802.11 header is padded to a multiple of four bytes.
+fn radiotap_flags(data: &[u8]) -> u8 {
+    const EXTENDED: u8 = 0x80;
+    let mut at = 4;
+    while data.get(at + 3).is_some_and(|high| high & EXTENDED != 0) {
+        at += 4;
+    }
+    // Bit 0 announces the timer, eight bytes on a multiple of eight; bit 1 the flags, which come next.
+    match data.get(4).map(|present| (present & 1, present >> 1 & 1)) {
+        Some((1, 1)) => data.get((at + 4).next_multiple_of(8) + 8).copied().unwrap_or(0),
+        Some((0, 1)) => data.get(at + 4).copied().unwrap_or(0),
+        _ => 0,
+    }
+}
+
+/// Endace's ERF: 16 bytes with the type at 8, extension headers, and for Ethernet two bytes more.
+fn erf(data: &[u8]) -> Payload<'_> {
+    const EXTENDED: u8 = 0x80;
+    let Some(&kind) = data.get(8) else { return Payload::Weird(SHORT) };
+    let mut at = 16;
+    let mut more = kind & EXTENDED;
+    while more != 0 {
+        more = data.get(at).map_or(0, |next| next & EXTENDED);
+        at += 8;
+    }
+    match (kind & 0x7f, data.get(at..)) {
+        (2 | 11 | 16 | 20, Some(rest)) => by_protocol(rest, 14, 16),
+        (22 | 23, Some(rest)) => raw(rest),
+        (_, Some(_)) => Payload::NotIp,
+        (_, None) => Payload::Weird(SHORT),
     }
 }
 

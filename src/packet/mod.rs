@@ -155,6 +155,14 @@ impl Decoder {
                 let inner = tunnel::in_gre(payload)?;
                 return self.ip(place, inner, depth - 1, weird);
             }
+            IpNumber::ETHER_IP if depth > 0 => {
+                let inner = tunnel::in_etherip(payload)?;
+                return self.ip(place, inner, depth - 1, weird);
+            }
+            IpNumber::MPLS_IN_IP if depth > 0 => {
+                let inner = tunnel::in_mpls(payload)?;
+                return self.ip(place, inner, depth - 1, weird);
+            }
             IpNumber(other) => Transport::Other(other),
         };
         let FramePlace { frame, app } = place;

@@ -1,6 +1,7 @@
 //! Packets inside packets: GRE, and the tunnels over UDP, told by their ports and checked by their headers.
 
-use super::link::{Payload, ether, ppp};
+use super::ieee80211;
+use super::link::{Payload, ether, mpls, ppp};
 use crate::model::UdpDatagram;
 use std::borrow::Cow;
 
@@ -25,6 +26,8 @@ pub(super) fn in_gre(payload: Cow<'_, [u8]>) -> Option<Cow<'_, [u8]>> {
             0x88be if sequence == 0 => ethernet(rest),
             0x88be => ethernet(rest.get(8..)?),
             0x22eb => ethernet(rest.get(12..)?),
+            // Frames that Aruba's access points mirror.
+            0x8200..=0x82ff => ip_of(ieee80211::payload(rest)),
             ether_type => ip_of(ether(ether_type, rest)),
         }
     })
@@ -34,11 +37,15 @@ pub(super) fn in_gre(payload: Cow<'_, [u8]>) -> Option<Cow<'_, [u8]>> {
 pub(super) fn in_udp<'a>(datagram: &UdpDatagram<'a>) -> Option<Cow<'a, [u8]>> {
     let find: fn(&[u8]) -> Option<&[u8]> = match (datagram.src_port, datagram.dst_port) {
         (_, 4789 | 8472) => vxlan,
-        (_, 2152) => gtp_u,
+        (_, 4790) => vxlan_gpe,
+        (2152, _) | (_, 2152) => gtp_u,
         (_, 6081) => geneve,
         (3544, _) | (_, 3544) => teredo,
         (5072, _) | (_, 5072) => ayiya,
         (1701, _) | (_, 1701) => l2tp,
+        (_, 6635) => |bytes| ip_of(mpls(bytes)),
+        (_, 37_008) => tzsp,
+        (4341, _) | (_, 4341) => lisp,
         _ => return None,
     };
     match &datagram.payload {
@@ -69,6 +76,54 @@ fn ethernet(frame: &[u8]) -> Option<&[u8]> {
 /// RFC 7348 §5: the I flag and a zero reserved byte.
 fn vxlan(bytes: &[u8]) -> Option<&[u8]> {
     (bytes.first()? & 0x08 != 0 && *bytes.get(7)? == 0).then(|| ethernet(bytes.get(8..)?)).flatten()
+}
+
+/// draft-ietf-nvo3-vxlan-gpe §3.1: the P flag and what protocol follows.
+fn vxlan_gpe(bytes: &[u8]) -> Option<&[u8]> {
+    let [flags, _, _, protocol, _, _, _, _, ref rest @ ..] = *bytes else { return None };
+    match (flags & 0x04 != 0, protocol) {
+        (false, _) => vxlan(bytes),
+        (true, 1 | 2) => bare_ip(rest),
+        (true, 3) => ethernet(rest),
+        (true, _) => None,
+    }
+}
+
+/// TaZmen Sniffer Protocol, version 1: a mirrored Ethernet frame behind tagged fields.
+fn tzsp(bytes: &[u8]) -> Option<&[u8]> {
+    let [1, 0 | 1, 0, 1, ..] = *bytes else { return None };
+    let mut at = 4;
+    loop {
+        match *bytes.get(at)? {
+            0 => at += 1,
+            1 => return ethernet(bytes.get(at + 1..)?),
+            _ => at += 2 + usize::from(*bytes.get(at + 1)?),
+        }
+    }
+}
+
+/// RFC 9300 §5: eight bytes, then IP whose length fills the datagram.
+fn lisp(bytes: &[u8]) -> Option<&[u8]> {
+    let inner = bare_ip(bytes.get(8..)?)?;
+    let declared = match inner[0] >> 4 {
+        4 => usize::from(u16::from_be_bytes([*inner.get(2)?, *inner.get(3)?])),
+        _ => usize::from(u16::from_be_bytes([*inner.get(4)?, *inner.get(5)?])) + 40,
+    };
+    (declared == inner.len()).then_some(inner)
+}
+
+fn bare_ip(bytes: &[u8]) -> Option<&[u8]> {
+    matches!(bytes.first()? >> 4, 4 | 6).then_some(bytes)
+}
+
+/// EtherIP (RFC 3378): version 3 and twelve zero bits, then Ethernet.
+pub(super) fn in_etherip(payload: Cow<'_, [u8]>) -> Option<Cow<'_, [u8]>> {
+    inside(payload, |bytes| bytes.strip_prefix(&[0x30, 0]).and_then(ethernet))
+}
+
+/// MPLS in IP (RFC 4023).
+pub(super) fn in_mpls(payload: Cow<'_, [u8]>) -> Option<Cow<'_, [u8]>> {
+    inside(payload, |bytes| ip_of(mpls(bytes)))
 }
 
 /// 3GPP TS 29.281 §5.1: version 1, a G-PDU, with its optional fields and extension headers.
