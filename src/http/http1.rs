@@ -6,7 +6,10 @@
 use super::body::{BodyReader, Progress, empty_body};
 use super::exchanges::{EntryId, Exchanges, Method, OVERFULL};
 use super::head::{self, Fields, Framing, HeadScan, RequestHead, ResponseHead};
-use super::probe::{Kind, NeedMore, PREFIX_MAX, Place, START_LINE_MAX, empty_lines, is_request_at_end, message_kind};
+use super::probe::{
+    Kind, NeedMore, PREFIX_MAX, Place, START_LINE_MAX, empty_lines, is_cut_request, is_request_at_end, message_kind,
+    without_cut_version,
+};
 use super::switching::SWITCHING_PROTOCOLS;
 use super::{Context, HeldChunk, Output, Switch};
 use crate::model::{Body, Direction, Headers, Layer, Request, Response, StreamChunk, Timestamp, Weird};
@@ -446,6 +449,7 @@ impl Http1 {
         let Side { state, buf, scan, .. } = &mut self.sides[side];
         let bytes = std::mem::take(buf);
         *scan = HeadScan::default();
+        let cut = wanted != Some(Kind::Response) && is_cut_request(&bytes);
         let kind = match state {
             State::Held => return,
             State::Body(message) => {
@@ -457,9 +461,9 @@ impl Http1 {
             State::Start => match message_kind(&bytes, wanted, Place::Boundary) {
                 Ok(kind) => kind,
                 Err(NeedMore) if wanted != Some(Kind::Response) && is_request_at_end(&bytes) => Some(Kind::Request),
-                Err(NeedMore) => None,
+                Err(NeedMore) => cut.then_some(Kind::Request),
             },
-            State::Seek { .. } => None,
+            State::Seek { line_start } => (*line_start && cut).then_some(Kind::Request),
         };
         *state = State::Start;
         match kind {
@@ -479,8 +483,12 @@ impl Http1 {
         out.read_bytes += bytes.len() as u64;
         self.sides[side].state = State::Start;
         // The last line of a head that was cut may be cut too.
-        let whole_lines = memchr::memrchr(b'\n', bytes).map_or(bytes.len(), |end| end + 1);
-        let bytes = if extent == Extent::Cut { &bytes[..whole_lines] } else { bytes };
+        let bytes = match (extent, memchr::memrchr(b'\n', bytes)) {
+            (Extent::Whole, _) => bytes,
+            (Extent::Cut, Some(end)) => &bytes[..=end],
+            (Extent::Cut, None) if kind == Kind::Request => without_cut_version(bytes),
+            (Extent::Cut, None) => bytes,
+        };
         match kind {
             Kind::Request => self.begin_request(side, head::request(bytes), extent, out),
             Kind::Response => self.begin_response(side, head::response(bytes), extent, out),

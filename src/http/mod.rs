@@ -23,7 +23,7 @@ mod tests;
 pub use exchanges::{PENDING_BYTES_MAX, PENDING_EXCHANGES_MAX};
 pub use h2::Http2;
 pub use http1::{HEAD_MAX, Http1};
-pub use probe::{Probe, find_start, probe};
+pub use probe::{Probe, begins_message, find_start, probe};
 pub use streams::{SECTION_MAX, STREAM_BYTES_MAX, STREAMS_MAX, TUNNELS_MAX};
 pub use switching::HELD_MAX;
 pub use websocket::WebSocket;

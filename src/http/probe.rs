@@ -49,7 +49,7 @@ const METHODS: &str = "ACL BASELINE-CONTROL BCOPY BDELETE BIND BMOVE BPROPFIND B
     UNSUBSCRIBE UPDATE VERSION-CONTROL";
 
 fn is_known(method: &[u8]) -> bool {
-    METHODS.split(' ').any(|known| known.as_bytes() == method)
+    matches!(method, b"GET" | b"POST") || METHODS.split(' ').any(|known| known.as_bytes() == method)
 }
 
 /// Whether the first bytes of a direction begin HTTP/1. A response on the client's side counts too: in captures that
@@ -144,7 +144,7 @@ pub(super) fn request_line(bytes: &[u8], place: Place) -> Probe {
         return if bytes.len() > METHOD_MAX { Probe::No } else { Probe::Unsure };
     };
     match bytes[end] {
-        b' ' if end > 0 => {}
+        b' ' if end > 0 && !is_tail(&bytes[..end]) => {}
         b'\r' | b'\n' if place == Place::Boundary && is_known(&bytes[..end]) => {}
         _ => return Probe::No,
     }
@@ -182,6 +182,34 @@ fn without_version(line: RequestLine<'_>, after: &[u8]) -> Probe {
         Some(end) if after[end] == b':' => Probe::Yes,
         None if after.len() < NAME_MAX => Probe::Unsure,
         Some(_) | None => Probe::No,
+    }
+}
+
+/// Whether a method is only the end of a known one, whose beginning was not captured.
+fn is_tail(method: &[u8]) -> bool {
+    !is_known(method) && METHODS.split(' ').any(|known| known.as_bytes().ends_with(method))
+}
+
+/// Whether bytes begin with a known method and the beginning of a target, or with a version: an HTTP/1 message it is,
+/// though its first line has no end yet.
+#[must_use]
+pub fn begins_message(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"HTTP/1.") || is_cut_request(bytes)
+}
+
+/// Whether bytes are a request line of which only the end is missing: what it has of a target is no less true.
+pub(super) fn is_cut_request(bytes: &[u8]) -> bool {
+    let Some(space) = memchr(b' ', &bytes[..bytes.len().min(METHOD_MAX)]) else { return false };
+    let (method, target) = (&bytes[..space], &bytes[space + 1..]);
+    let named = [&b"/"[..], b"http://", b"https://"].iter().any(|start| target.starts_with(start));
+    named && is_known(method) && !target.iter().any(u8::is_ascii_control)
+}
+
+/// A request line that was cut, without what there is of its version.
+pub(super) fn without_cut_version(line: &[u8]) -> &[u8] {
+    match memrchr(b' ', line) {
+        Some(space) if b"HTTP/1.1".starts_with(&line[space + 1..]) => &line[..space],
+        Some(_) | None => line,
     }
 }
 
@@ -236,7 +264,9 @@ pub(super) fn is_token(byte: u8) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Kind, Place, Probe, RequestLine, find_start, message_kind, probe};
+    use super::{
+        Kind, Place, Probe, RequestLine, begins_message, find_start, message_kind, probe, without_cut_version,
+    };
     use crate::model::Direction::{ToClient, ToServer};
     use proptest::prelude::*;
 
@@ -273,6 +303,7 @@ mod tests {
             b"DELETE FROM t\r\nWHERE a",
             b"OPTIONSHTTP/1.1\nHost: a\n",
             b"HTTP/1.1 abc",
+            b"T / HTTP/1.1\r\n",
             b"220 ready\r\n",
         ] {
             assert_eq!(probe(ToServer, bytes), Probe::No, "{:?}", String::from_utf8_lossy(bytes));
@@ -303,6 +334,18 @@ mod tests {
         assert_eq!((line.target, line.version), (&b"HTTP/1.1"[..], &b""[..]));
         let line = RequestLine::cut(b"GET  HTTP/1.0");
         assert_eq!((line.target, line.version), (&b""[..], &b"HTTP/1.0"[..]));
+    }
+
+    #[test]
+    fn a_request_line_is_known_by_its_method_and_target_before_it_ends() {
+        for line in ["GET /a", "POST https://a", "HTTP/1.1", "GET /a b?imei=861536030196001 HT"] {
+            assert!(begins_message(line.as_bytes()), "{line:?}");
+        }
+        for line in ["GET", "GET ", "GET key", "ET /a", "EHLO /a", "GET /a\r\n", "HTTP", ""] {
+            assert!(!begins_message(line.as_bytes()), "{line:?}");
+        }
+        assert_eq!(without_cut_version(b"GET /a b HTT"), b"GET /a b");
+        assert_eq!(without_cut_version(b"GET /a b"), b"GET /a b");
     }
 
     #[test]

@@ -181,6 +181,28 @@ fn a_gap_in_a_head_gives_the_request_and_the_next_message() {
 }
 
 #[test]
+fn request_lines_cut_by_the_snap_length_keep_what_they_have() {
+    let gap = |bytes: &str| Step::Gap(ToServer, 300, bytes.as_bytes().to_vec());
+    let steps = [client("GET /1?id=8615"), gap("POST http://a/2"), gap("GET /3 HTTP/1."), gap("GET /4 HTTP/1.1\r\nHo")];
+    let expected = [
+        "0: GET /1?id=8615 - […] -> -",
+        "1: POST http://a/2 a […] -> -",
+        "2: GET /3 - […] -> -",
+        "3: GET /4 - […] -> -",
+    ];
+    assert_eq!(lines(&steps), expected);
+}
+
+#[test]
+fn the_end_of_a_method_is_no_method() {
+    let steps = [
+        client("GET /1 HTTP/1.1\r\n\r\n"),
+        Step::Gap(ToServer, 2, b"T /2 HTTP/1.1\r\n\r\nGET /3 HTTP/1.1\r\n\r\n".to_vec()),
+    ];
+    assert_eq!(lines(&steps), ["0: GET /1 - [] -> -", "1: GET /3 - [] -> -"]);
+}
+
+#[test]
 fn a_lost_response_does_not_shift_the_pairs() {
     let steps = [
         client("GET /1 HTTP/1.1\r\n\r\n"),
@@ -284,7 +306,9 @@ fn a_request_cut_by_the_end_of_the_capture_is_given() {
         ("GET /1 HTTP/1.1\r\nHost: a\r\nAccept: x", vec!["0: GET /1 a […] -> -"]),
         ("GET /1 HTTP/1.1", vec!["0: GET /1 - […] -> -"]),
         ("POST /1 HTTP/1.1\r\nContent-Length: 5\r\n\r\nab", vec!["0: POST /1 - [ab…] -> -"]),
-        ("GET /1 HTT", vec![]),
+        ("GET /1 HTT", vec!["0: GET /1 - […] -> -"]),
+        ("GET /1?imei=861536", vec!["0: GET /1?imei=861536 - […] -> -"]),
+        ("GET key", vec![]),
     ] {
         assert_eq!(lines(&[client(bytes)]), expected, "{bytes:?}");
     }

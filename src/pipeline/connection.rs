@@ -125,6 +125,7 @@ impl Stack {
                 let start = match probing.verdict(chunk.bytes, chunk.direction) {
                     Verdict::Tls | Verdict::Http1 | Verdict::Http2 => Some(0),
                     Verdict::Unsure if begins_record(chunk.bytes) => Some(0),
+                    Verdict::MaybeHttp1 if http::begins_message(chunk.bytes) => Some(0),
                     Verdict::Socks | Verdict::Proxied(_) | Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown => {
                         probing.find_start(shared, chunk)
                     }
@@ -330,7 +331,14 @@ impl Probing {
             }
         }
         let held = &mut self.held[chunk.direction.index()];
-        held.gap = if held.bytes.is_empty() { chunk.gap } else { held.gap + chunk.gap };
+        if chunk.gap > 0 && !held.bytes.is_empty() {
+            // What stands before a hole is not continued by what stands behind it.
+            let verdict = if http::begins_message(&held.bytes) { Verdict::Http1 } else { Verdict::Unknown };
+            let mut stack = self.begin(shared, verdict, None, out);
+            stack.chunk(shared, chunk, out);
+            return Some(stack);
+        }
+        held.gap += chunk.gap;
         held.ts = chunk.ts;
         held.bytes.extend_from_slice(chunk.bytes);
         let verdict = self.verdict(&self.held[chunk.direction.index()].bytes, chunk.direction);
@@ -484,4 +492,50 @@ pub(super) fn context(shared: &Shared, tls: Option<Arc<TlsInfo>>) -> http::Conte
 /// Whether bytes are the beginning of a TLS handshake record, cut before they could tell.
 fn begins_record(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x16, 3]) && tls::probe(bytes) == tls::Probe::Unsure
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::TransportProtocol;
+
+    /// What a connection seen from its middle gives, as `METHOD target`; each chunk is a direction, a gap and bytes.
+    fn requests(chunks: &[(Direction, u64, &str)]) -> Vec<String> {
+        let (client, server) = (([10, 0, 0, 1], 40_000).into(), ([10, 0, 0, 2], 80).into());
+        let mut shared = Shared {
+            flow: FlowId(1),
+            key: FlowKey { transport: TransportProtocol::Tcp, client, server },
+            app: None,
+            keys: Arc::default(),
+            late_keys: LateKeys::Never,
+            next_index: 0,
+            from_start: false,
+        };
+        let (mut stack, mut out) = (Stack::new(), Collected::default());
+        let ts = Timestamp::default();
+        for &(direction, gap, bytes) in chunks {
+            stack.chunk(&mut shared, StreamChunk { direction, ts, bytes: bytes.as_bytes(), gap }, &mut out);
+        }
+        stack.finish(&mut shared, ts, &mut out);
+        let requests = out.exchanges.iter().filter_map(|exchange| exchange.request.as_ref());
+        requests.map(|request| format!("{} {}", request.method, request.target_text())).collect()
+    }
+
+    #[test]
+    fn a_hole_in_what_is_not_yet_recognised_joins_nothing() {
+        use Direction::ToServer;
+        let read = requests(&[(ToServer, 0, "GET /first?id=1"), (ToServer, 40, "GET /second HTTP/1.1\r\n\r\n")]);
+        assert_eq!(read, ["GET /first?id=1", "GET /second"]);
+    }
+
+    #[test]
+    fn a_request_line_longer_than_a_segment_is_found_behind_unknown_bytes() {
+        use Direction::{ToClient, ToServer};
+        let read = requests(&[
+            (ToClient, 0, "\u{1}\u{2}the middle of a body"),
+            (ToServer, 0, "GET /long?"),
+            (ToServer, 0, "id=1 HTTP/1.1\r\n\r\n"),
+        ]);
+        assert_eq!(read, ["GET /long?id=1"]);
+    }
 }
