@@ -10,6 +10,8 @@ mod connection;
 mod event;
 mod http2_layer;
 mod intake;
+#[cfg(test)]
+mod late_keys_tests;
 mod ledger;
 mod names;
 mod observe;

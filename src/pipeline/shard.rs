@@ -20,6 +20,7 @@ use crate::model::{
 use crate::quic;
 use crate::tls::KeyLog;
 use rustc_hash::FxHashMap;
+use std::collections::BTreeSet;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
@@ -35,6 +36,8 @@ pub(super) struct Shard {
     paths: Paths,
     keys: Arc<KeyLog>,
     late_keys: LateKeys,
+    /// Flows that hold what keys may open that come later.
+    waiting: BTreeSet<FlowId>,
     output: Emitting,
 }
 
@@ -83,29 +86,30 @@ impl Shard {
     ) -> Self {
         let collected = Collected::new(observer.is_some());
         let output = Emitting { observer, exchanges, collected };
-        Self { flows: FxHashMap::default(), paths: Paths::default(), keys, late_keys, output }
+        Self { flows: FxHashMap::default(), paths: Paths::default(), keys, late_keys, waiting: BTreeSet::new(), output }
     }
 
     /// Sessions that begin from now on look their keys up here, and closed ones that wait for theirs are tried again.
     pub(super) fn set_keys(&mut self, first_order: u64, keys: &Arc<KeyLog>, events: &mut Vec<Ordered>) {
         self.keys = Arc::clone(keys);
+        for id in self.waiting.iter().copied().collect::<Vec<_>>() {
+            if let Some(flow) = self.flows.get_mut(&id) {
+                flow.set_keys(keys, &mut self.output.collected);
+                self.output.emit(first_order + id.0, flow, events);
+            }
+            self.note_waiting(id);
+        }
+    }
+
+    /// Remembers whether keys that come have to be told to a flow; to others they are told with their next packet.
+    fn note_waiting(&mut self, id: FlowId) {
         if self.late_keys == LateKeys::Never {
             return;
         }
-        let mut ids: Vec<_> = self.flows.keys().copied().collect();
-        ids.sort_unstable();
-        for id in ids {
-            let Some(flow) = self.flows.get_mut(&id) else { continue };
-            flow.shared.keys = Arc::clone(keys);
-            match &mut flow.content {
-                Content::Tcp(tcp) => tcp.stack.retry(&mut flow.shared, &mut self.output.collected),
-                Content::Udp(udp) => {
-                    let Some(quic) = udp.quic_mut() else { continue };
-                    quic.retry(&mut flow.shared, flow.last_ts, &mut self.output.collected);
-                }
-                Content::Ready(_) => continue,
-            }
-            self.output.emit(first_order + id.0, flow, events);
+        if self.flows.get(&id).is_some_and(FlowState::is_waiting) {
+            self.waiting.insert(id);
+        } else {
+            self.waiting.remove(&id);
         }
     }
 
@@ -120,12 +124,19 @@ impl Shard {
 
     /// Takes an item; appends the events it leads to.
     pub(super) fn item(&mut self, item: Item<'_>, events: &mut Vec<Ordered>) {
-        let Self { flows, paths, keys, late_keys, output } = self;
+        let id = item.flow;
+        self.take(item, events);
+        self.note_waiting(id);
+    }
+
+    fn take(&mut self, item: Item<'_>, events: &mut Vec<Ordered>) {
+        let Self { flows, paths, keys, late_keys, output, .. } = self;
         let (order, ts) = (item.order, item.ts);
         match item.kind {
             ItemKind::End => {
                 let mut next = Some(item.flow).filter(|&flow| !paths.must_stay(flow));
                 while let Some(mut flow) = next.take().and_then(|flow| flows.remove(&flow)) {
+                    self.waiting.remove(&flow.shared.flow);
                     flow.finish(&mut output.collected);
                     output.emit(order, &mut flow, events);
                     events.push((order, Event::Flow(Box::new(flow.summary()))));
@@ -165,6 +176,7 @@ impl Shard {
                         None => return,
                     },
                 };
+                flow.use_keys(keys, &mut output.collected);
                 if matches!(flow.content, Content::Udp(_)) {
                     self.datagram(item.flow, packet, order, ts, events);
                 } else {
@@ -177,7 +189,7 @@ impl Shard {
 
     /// Takes a datagram; one of a connection that began in another flow is read there.
     fn datagram(&mut self, id: FlowId, packet: PacketItem<'_>, order: u64, ts: Timestamp, events: &mut Vec<Ordered>) {
-        let Self { flows, paths, output, .. } = self;
+        let Self { flows, paths, output, keys, .. } = self;
         let origin = origin_of(flows, paths, id, &packet);
         let Some([flow, origin]) = origin.and_then(|origin| two(flows, id, origin)) else {
             let Some(flow) = flows.get_mut(&id) else { return };
@@ -194,7 +206,8 @@ impl Shard {
         if flow.shared.app.is_none() {
             flow.shared.app.clone_from(&packet.app);
         }
-        let before = origin.bytes;
+        let (before, origin_id) = (origin.bytes, origin.shared.flow);
+        origin.use_keys(keys, &mut output.collected);
         origin.packet(packet, ts, &mut output.collected);
         origin.bytes = before;
         // What stayed closed belongs to where it was sent; the rest to where the connection began.
@@ -207,6 +220,7 @@ impl Shard {
         let sni =
             || origin.quic().and_then(QuicLayer::tls).and_then(|tls| tls.sni.as_deref().map(str::to_ascii_lowercase));
         flow.host = origin.host.clone().or_else(|| Some((Arc::from(sni()?), NameSource::Sni)));
+        self.note_waiting(origin_id);
     }
 }
 
@@ -365,6 +379,35 @@ impl FlowState {
             }
             // The key says TCP or UDP, so a packet of the other kind is another flow.
             (Content::Tcp(_), None) | (Content::Udp(_), Some(_)) | (Content::Ready(_), _) => {}
+        }
+    }
+
+    /// Takes keys that became known since it was last looked at.
+    fn use_keys(&mut self, keys: &Arc<KeyLog>, out: &mut Collected) {
+        if self.shared.late_keys == LateKeys::Possible && !Arc::ptr_eq(&self.shared.keys, keys) {
+            self.set_keys(keys, out);
+        }
+    }
+
+    fn set_keys(&mut self, keys: &Arc<KeyLog>, out: &mut Collected) {
+        self.shared.keys = Arc::clone(keys);
+        match &mut self.content {
+            Content::Tcp(tcp) => tcp.stack.retry(&mut self.shared, out),
+            Content::Udp(udp) => {
+                if let Some(quic) = udp.quic_mut() {
+                    quic.retry(&mut self.shared, self.last_ts, out);
+                }
+            }
+            Content::Ready(_) => {}
+        }
+    }
+
+    /// Whether it holds what keys may open that come later.
+    fn is_waiting(&self) -> bool {
+        match &self.content {
+            Content::Tcp(tcp) => tcp.stack.is_waiting(),
+            Content::Udp(udp) => udp.quic().is_some_and(QuicLayer::is_waiting),
+            Content::Ready(_) => false,
         }
     }
 

@@ -383,7 +383,6 @@ fn without_secrets(file: &[u8]) -> (Vec<u8>, String) {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a test that can't run says so")]
 fn keys_after_the_traffic_open_quic_connections_of_real_captures() {
     for name in ["quiclog-ngtcp2-29-dsb", "ndpi-quic-v2"] {
         let shared = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/captures-real");

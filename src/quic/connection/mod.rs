@@ -198,8 +198,14 @@ impl Connection {
 
     /// More keys are known: packets that were kept are tried again.
     pub fn set_keys(&mut self, keys: Arc<KeyLog>, out: &mut Output) {
-        let hello = self.hello.as_ref().filter(|hello| keys.knows(&hello.random));
-        let news = hello.is_none_or(|hello| keys.secrets_of(&hello.random) != self.keys.secrets_of(&hello.random));
+        let news = match &self.hello {
+            Some(hello) if keys.knows(&hello.random) => {
+                keys.secrets_of(&hello.random) != self.keys.secrets_of(&hello.random)
+            }
+            // Keys of other sessions, and none of them can be meant.
+            Some(hello) if hello.whole && self.info.ech.is_none() && self.session.is_none() => false,
+            _ => true,
+        };
         self.keys = keys;
         if news && !self.held.is_empty() {
             self.news += 1;

@@ -66,6 +66,8 @@ pub struct KnownSecret<'a> {
 pub struct KeyLog {
     /// Oldest first, each more than twice as large as the next.
     tables: Vec<Arc<Table>>,
+    /// How many sessions they name.
+    sessions: usize,
 }
 
 impl KeyLog {
@@ -102,10 +104,8 @@ impl KeyLog {
 
     /// How many client randoms have secrets.
     #[must_use]
-    pub fn sessions(&self) -> usize {
-        let known_before = |at: usize, id: &[u8; 32]| self.tables.iter().take(at).any(|table| table.has(id));
-        let tables = self.tables.iter().enumerate();
-        tables.map(|(at, table)| table.each_id().filter(|id| !known_before(at, id)).count()).sum()
+    pub const fn sessions(&self) -> usize {
+        self.sessions
     }
 
     /// Whether any secret is known for a client random.
@@ -179,10 +179,12 @@ impl KeyLog {
             self.join_tables();
             self.tables.push(Arc::default());
         }
-        match self.tables.last_mut().and_then(Arc::get_mut) {
-            Some(table) => table.insert(source, line),
-            None => Ok(()),
+        let new = !self.knows(&line.id);
+        if let Some(table) = self.tables.last_mut().and_then(Arc::get_mut) {
+            table.insert(source, line)?;
+            self.sessions += usize::from(new);
         }
+        Ok(())
     }
 
     /// Joins the last tables while they are of about one size, so that an entry moves only a few times.
