@@ -1,7 +1,7 @@
 //! Pairs requests with responses in the order of RFC 9112 §9.3 and gives them out in the order of the requests.
 
 use super::{Context, Output};
-use crate::model::{Exchange, ExchangeId, Protocol, Request, Response, Timestamp};
+use crate::model::{Exchange, Protocol, Request, Response, Timestamp};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -206,13 +206,6 @@ impl Exchanges {
         request: Option<Arc<Request>>,
         response: Option<Response>,
     ) -> Exchange {
-        let context = &self.context;
-        let (client, server) = match self.swapped {
-            false => (context.client, context.server),
-            true => (context.server, context.client),
-        };
-        let id = ExchangeId { flow: context.flow, index };
-        let (app, tls) = (context.app.clone(), context.tls.clone());
-        Exchange { id, ts, protocol, client, server, app, tls, request, response }
+        Exchange { request, response, ..self.context.exchange(self.swapped, index, ts, protocol) }
     }
 }

@@ -28,7 +28,9 @@ pub use streams::{SECTION_MAX, STREAM_BYTES_MAX, STREAMS_MAX, TUNNELS_MAX};
 pub use switching::HELD_MAX;
 pub use websocket::WebSocket;
 
-use crate::model::{App, Direction, Exchange, FlowId, Headers, Request, StreamChunk, Timestamp, TlsInfo, Weird};
+use crate::model::{
+    App, Direction, Exchange, ExchangeId, FlowId, Headers, Protocol, Request, StreamChunk, Timestamp, TlsInfo, Weird,
+};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -45,6 +47,17 @@ pub struct Context {
     pub app: Option<Arc<App>>,
     /// The TLS session the bytes were taken from; none in clear text.
     pub tls: Option<Arc<TlsInfo>>,
+}
+
+impl Context {
+    /// An exchange of the flow, still without its messages; `swapped` where requests come from the flow's `ToClient`
+    /// direction.
+    fn exchange(&self, swapped: bool, index: u32, ts: Timestamp, protocol: Protocol) -> Exchange {
+        let (client, server) = if swapped { (self.server, self.client) } else { (self.client, self.server) };
+        let id = ExchangeId { flow: self.flow, index };
+        let (app, tls) = (self.app.clone(), self.tls.clone());
+        Exchange { id, ts, protocol, client, server, app, tls, request: None, response: None }
+    }
 }
 
 /// What a parser gives; the caller drains it after each call and may use it again.

@@ -322,13 +322,6 @@ impl Streams {
         request: Option<Arc<crate::model::Request>>,
         response: Option<crate::model::Response>,
     ) -> Exchange {
-        let context = &self.context;
-        let (client, server) = match self.swapped {
-            false => (context.client, context.server),
-            true => (context.server, context.client),
-        };
-        let id = ExchangeId { flow: context.flow, index };
-        let (app, tls) = (context.app.clone(), context.tls.clone());
-        Exchange { id, ts, protocol, client, server, app, tls, request, response }
+        Exchange { request, response, ..self.context.exchange(self.swapped, index, ts, protocol) }
     }
 }

@@ -18,7 +18,7 @@ pub use side::FRAME_MAX;
 
 use super::{Context, Handoff, Output};
 use crate::model::{
-    Body, Direction, Exchange, ExchangeId, Headers, Layer, Protocol, Request, Response, StreamChunk, Timestamp, Weird,
+    Body, Direction, Exchange, Headers, Layer, Protocol, Request, Response, StreamChunk, Timestamp, Weird,
 };
 use deflate::Agreement;
 use side::{Message, Sender, Side};
@@ -130,26 +130,12 @@ impl WebSocket {
     }
 
     fn exchange(&self, sender: Sender, ts: Timestamp, body: Body, index: u32) -> Exchange {
-        let context = &self.context;
-        let (client, server) = match self.swapped {
-            false => (context.client, context.server),
-            true => (context.server, context.client),
-        };
         let (request, response) = match sender {
             Sender::Client => (Arc::new(Request { body, ..Request::clone(&self.place) }), None),
             Sender::Server => (Arc::clone(&self.place), Some(Response { body, ..Response::default() })),
         };
-        Exchange {
-            id: ExchangeId { flow: context.flow, index },
-            ts,
-            protocol: Protocol::WebSocket,
-            client,
-            server,
-            app: context.app.clone(),
-            tls: context.tls.clone(),
-            request: Some(request),
-            response,
-        }
+        let exchange = self.context.exchange(self.swapped, index, ts, Protocol::WebSocket);
+        Exchange { request: Some(request), response, ..exchange }
     }
 }
 
