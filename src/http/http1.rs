@@ -50,6 +50,7 @@ pub(super) struct Side {
     pub(super) started: Timestamp,
     /// A message boundary was lost since the last message.
     lost: bool,
+    skipping: bool,
 }
 
 #[derive(Debug, Default)]
@@ -138,6 +139,7 @@ impl Http1 {
         } else {
             if chunk.gap > 0 {
                 self.lost(side, chunk.gap, out);
+                self.sides[side].skipping = false;
             }
             self.run(side, chunk.bytes, chunk.ts, out);
         }
@@ -226,7 +228,7 @@ impl Http1 {
             let taken = match &self.sides[side].state {
                 State::Start => self.at_start(side, input, ts, out),
                 State::Seek { line_start: true } => self.at_line(side, input, ts, out),
-                State::Seek { line_start: false } => self.skip_line(side, input, out),
+                State::Seek { line_start: false } => self.skip_line(side, input, ts, out),
                 State::Head(kind) => {
                     let kind = *kind;
                     self.in_head(side, kind, input, out)
@@ -276,23 +278,29 @@ impl Http1 {
             Ok(Some(kind)) => self.begin_head(side, kind, out),
             Ok(None) => {
                 let buf = &mut self.sides[side].buf;
-                out.skipped_bytes += buf.len() as u64;
-                let line_start = buf.ends_with(b"\n");
-                buf.clear();
-                self.sides[side].state = State::Seek { line_start };
+                let skipped = std::mem::take(buf);
+                self.sides[side].state = State::Seek { line_start: skipped.ends_with(b"\n") };
+                self.skip(side, &skipped, out);
             }
         }
         taken
     }
 
-    fn skip_line(&mut self, side: usize, input: &[u8], out: &mut Output) -> usize {
+    fn skip_line(&mut self, side: usize, input: &[u8], ts: Timestamp, out: &mut Output) -> usize {
         let line = memchr(b'\n', input).map(|end| end + 1);
         if line.is_some() {
             self.sides[side].state = State::Seek { line_start: true };
         }
         let skipped = line.unwrap_or(input.len());
-        out.skipped_bytes += skipped as u64;
+        self.sides[side].started = ts;
+        self.skip(side, &input[..skipped], out);
         skipped
+    }
+
+    fn skip(&mut self, side: usize, bytes: &[u8], out: &mut Output) {
+        let direction = if side == 0 { Direction::ToServer } else { Direction::ToClient };
+        let gap = u64::from(!std::mem::replace(&mut self.sides[side].skipping, true));
+        out.skip(StreamChunk { direction, ts: self.sides[side].started, bytes, gap });
     }
 
     /// Looks whether a message begins at what is buffered and `input`, buffering of it what it must.
@@ -332,6 +340,7 @@ impl Http1 {
             }
         }
         self.sides[side].state = State::Head(kind);
+        self.sides[side].skipping = false;
         let buf = std::mem::take(&mut self.sides[side].buf);
         if !buf.is_empty() {
             let started = self.sides[side].started;
@@ -473,7 +482,7 @@ impl Http1 {
                 self.head(side, kind, &bytes, Extent::Cut, out);
             }
             None => {
-                out.skipped_bytes += bytes.len() as u64;
+                self.skip(side, &bytes, out);
                 self.weird("start line that breaks off", out);
             }
         }

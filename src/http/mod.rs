@@ -78,6 +78,26 @@ pub struct Output {
     pub read_bytes: u64,
     /// Bytes skipped since the last drain because no message could be found in them.
     pub skipped_bytes: u64,
+    /// Those of them that went to the server, so that they can be searched all the same: one piece for each run, whose
+    /// `gap` is 0 where it goes on with the run before.
+    pub skipped: Vec<HeldChunk>,
+}
+
+impl Output {
+    /// Skips bytes; a `gap` tells that they do not go on with those skipped before.
+    fn skip(&mut self, chunk: StreamChunk<'_>) {
+        self.skipped_bytes += chunk.bytes.len() as u64;
+        if chunk.direction == Direction::ToClient || chunk.bytes.is_empty() {
+            return;
+        }
+        match self.skipped.last_mut().filter(|_| chunk.gap == 0) {
+            Some(last) => last.bytes.extend_from_slice(chunk.bytes),
+            None => {
+                let StreamChunk { direction, ts, bytes, gap } = chunk;
+                self.skipped.push(HeldChunk { direction, ts, gap, bytes: bytes.to_vec() });
+            }
+        }
+    }
 }
 
 /// What a connection changes to.

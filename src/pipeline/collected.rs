@@ -4,7 +4,9 @@ use super::connection::Shared;
 use super::resolvers;
 use super::unknown::Piece;
 use crate::http;
-use crate::model::{Exchange, FlowId, NameKind, NameProtocol, NameSource, OpaqueReason, SeenName, Timestamp, Weird};
+use crate::model::{
+    Exchange, FlowId, NameKind, NameProtocol, NameSource, OpaqueReason, SeenName, Timestamp, TlsInfo, Weird,
+};
 use crate::{quic, tls};
 use std::sync::Arc;
 
@@ -42,12 +44,6 @@ impl Collected {
         self.opaque_reason = Some(reason);
     }
 
-    pub(super) fn opaque_if_any(&mut self, bytes: usize, reason: OpaqueReason) {
-        if bytes > 0 {
-            self.opaque(bytes, reason);
-        }
-    }
-
     pub(super) fn weird(&mut self, weird: Weird) {
         if self.weirds.len() < WEIRDS_MAX {
             self.weirds.push(weird);
@@ -60,11 +56,18 @@ impl Collected {
     }
 
     /// Moves what HTTP gave here.
-    pub(super) fn take_http(&mut self, shared: &mut Shared) {
+    pub(super) fn take_http(&mut self, shared: &mut Shared, tls: Option<&Arc<TlsInfo>>) {
         let last = self.http.asked.iter().chain(&self.http.exchanges).map(|exchange| exchange.id.index).max();
         shared.next_index = last.map_or(shared.next_index, |last| shared.next_index.max(last.wrapping_add(1)));
         self.http.asked.iter().for_each(|exchange| resolvers::asked(exchange, &mut self.names));
         self.http.exchanges.iter().for_each(|exchange| resolvers::answered(exchange, &mut self.names));
+        if let Some((host, source)) = self.http.asked.iter().rev().find_map(host_of)
+            && source == NameSource::Http
+            && let Some(asked) = self.http.asked.last()
+        {
+            shared.host = Some((host, asked.tls.is_none()));
+        }
+        self.take_skipped(shared, tls);
         self.asked.append(&mut self.http.asked);
         self.exchanges.append(&mut self.http.exchanges);
         for weird in self.http.weirds.drain(..) {
@@ -85,6 +88,24 @@ impl Collected {
         }
         self.http.skipped_bytes = 0;
         self.http.read_bytes = 0;
+    }
+
+    /// What parsers skipped is searched all the same, in pieces that end where something was understood.
+    fn take_skipped(&mut self, shared: &mut Shared, tls: Option<&Arc<TlsInfo>>) {
+        let skipped = std::mem::take(&mut self.http.skipped);
+        if skipped.is_empty() && self.http.asked.is_empty() || !self.wants_pieces {
+            return;
+        }
+        let mut unknown = std::mem::take(&mut shared.skipped);
+        if skipped.is_empty() {
+            unknown.flush(shared, self);
+        } else {
+            unknown.tls = tls.cloned();
+        }
+        for chunk in &skipped {
+            unknown.chunk(shared, chunk.as_chunk(), self);
+        }
+        shared.skipped = unknown;
     }
 
     /// An output for a TLS session, from those that are free.

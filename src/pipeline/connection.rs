@@ -39,6 +39,19 @@ pub(super) struct Shared {
     pub(super) next_index: u32,
     /// Whether the capture shows how the connection began.
     pub(super) from_start: bool,
+    /// The host that was asked last, and whether in clear text.
+    pub(super) host: Option<(Arc<str>, bool)>,
+    /// What parsers of HTTP could make no sense of.
+    pub(super) skipped: Unknown,
+}
+
+impl Shared {
+    /// Bytes that parsers skipped and that are held leave.
+    pub(super) fn flush_skipped(&mut self, out: &mut Collected) {
+        let mut skipped = std::mem::take(&mut self.skipped);
+        skipped.flush(self, out);
+        self.skipped = skipped;
+    }
 }
 
 /// One layer and what is inside it.
@@ -154,8 +167,9 @@ impl Stack {
                         }
                     }
                     Progress::Broken => {
-                        out.opaque_if_any(layer.handshake.held(), OpaqueReason::UnknownProtocol);
-                        *self = Self::Unknown(Box::new(Unknown::new(None, depth)));
+                        let mut unknown = Unknown::new(None, depth);
+                        layer.give_up(shared, &mut unknown, chunk.ts, out);
+                        *self = Self::Unknown(Box::new(unknown));
                     }
                 }
             }
@@ -177,7 +191,7 @@ impl Stack {
             Self::Http2(layer) => layer.chunk(shared, chunk, out),
             Self::WebSocket(socket) => {
                 socket.chunk(chunk, &mut shared.next_index, &mut out.http);
-                out.take_http(shared);
+                out.take_http(shared, None);
             }
         }
     }
@@ -197,7 +211,7 @@ impl Stack {
             Self::Http2(layer) => layer.close(shared, direction, ts, out),
             Self::WebSocket(socket) => {
                 socket.close(direction, ts, &mut shared.next_index, &mut out.http);
-                out.take_http(shared);
+                out.take_http(shared, None);
             }
         }
     }
@@ -214,8 +228,9 @@ impl Stack {
                 Self::Unknown(unknown) => return unknown.flush(shared, out),
                 Self::Dns(_) => return,
                 Self::Socks(layer) => {
-                    out.opaque_if_any(layer.handshake.held(), OpaqueReason::UnknownProtocol);
-                    return;
+                    let mut unknown = Unknown::new(None, layer.depth);
+                    layer.give_up(shared, &mut unknown, ts, out);
+                    return unknown.flush(shared, out);
                 }
                 Self::Tls(layer) => return layer.finish(shared, ts, out),
                 Self::Http1(layer) => {
@@ -228,7 +243,7 @@ impl Stack {
                 Self::Http2(layer) => return layer.finish(shared, ts, out),
                 Self::WebSocket(socket) => {
                     socket.finish(ts, &mut shared.next_index, &mut out.http);
-                    out.take_http(shared);
+                    out.take_http(shared, None);
                     return;
                 }
             }
@@ -284,9 +299,9 @@ impl Stack {
 
     /// Collects what HTTP gave and follows a change of protocol; whether there was one.
     fn after_http(&mut self, shared: &mut Shared, out: &mut Collected) -> bool {
-        out.take_http(shared);
-        let handoff = out.http.handoff.take();
         let Self::Http1(layer) = self else { return false };
+        out.take_http(shared, layer.tls.as_ref());
+        let handoff = out.http.handoff.take();
         shared.next_index = layer.http.next_index();
         let Some(mut handoff) = handoff else { return false };
         let (tls, depth) = (layer.tls.take(), layer.depth + 1);
@@ -477,6 +492,17 @@ impl Stack {
     }
 }
 
+impl SocksLayer {
+    /// What was held of a handshake that is none, or stays unfinished, is searched like any unknown bytes.
+    fn give_up(&mut self, shared: &mut Shared, unknown: &mut Unknown, ts: Timestamp, out: &mut Collected) {
+        for (direction, bytes) in [Direction::ToServer, Direction::ToClient].into_iter().zip(self.handshake.take()) {
+            if !bytes.is_empty() {
+                unknown.chunk(shared, StreamChunk { direction, ts, bytes: &bytes, gap: 0 }, out);
+            }
+        }
+    }
+}
+
 impl HttpLayer {
     fn new(shared: &Shared, tls: Option<Arc<TlsInfo>>, depth: u32) -> Self {
         Self { http: Http1::new(context(shared, tls.clone()), shared.next_index), tls, depth }
@@ -510,6 +536,8 @@ mod tests {
             late_keys: LateKeys::Never,
             next_index: 0,
             from_start: false,
+            host: None,
+            skipped: Unknown::skipped(),
         };
         let (mut stack, mut out) = (Stack::new(), Collected::default());
         let ts = Timestamp::default();

@@ -60,7 +60,7 @@ impl Http2Layer {
     /// Collects what came, and gives the tunnels what is theirs.
     fn after(&mut self, shared: &mut Shared, out: &mut Collected) {
         let tunnelled = std::mem::take(&mut out.http.tunnelled);
-        out.take_http(shared);
+        out.take_http(shared, self.tls.as_ref());
         shared.next_index = self.http.next_index();
         self.tunnels.pass_on(shared, tunnelled, self.tls.as_ref(), self.depth + 1, out);
     }

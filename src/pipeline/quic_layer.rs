@@ -296,7 +296,7 @@ fn with_http(
     http.set_next_index(shared.next_index);
     work(http, &mut out.http);
     let tunnelled = std::mem::take(&mut out.http.tunnelled);
-    out.take_http(shared);
+    out.take_http(shared, Some(tls));
     shared.next_index = shared.next_index.max(http.next_index());
     tunnels.pass_on(shared, tunnelled, Some(tls), 1, out);
 }

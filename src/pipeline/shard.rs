@@ -13,6 +13,7 @@ use super::quic_layer::QuicLayer;
 use super::ready::ReadyItem;
 use super::tls_layer::NO_LONGER_HELD;
 use super::udp::UdpFlow;
+use super::unknown::Unknown;
 use crate::flow::{Conversation, Delivery, Segment};
 use crate::model::{
     Direction, FlowId, Layer, NameSource, OpaqueReason, StreamChunk, Timestamp, TlsInfo, TransportProtocol, Weird,
@@ -332,6 +333,8 @@ impl FlowState {
             late_keys,
             next_index: 0,
             from_start,
+            host: None,
+            skipped: Unknown::skipped(),
         };
         Some(Self::new(shared, ts, content))
     }
@@ -345,6 +348,8 @@ impl FlowState {
             late_keys: LateKeys::Never,
             next_index: 0,
             from_start: true,
+            host: None,
+            skipped: Unknown::skipped(),
         };
         Some(Self::new(shared, ts, Content::Ready(ready.exchange.tls.clone())))
     }
@@ -430,16 +435,18 @@ impl FlowState {
 
     /// Bytes held.
     fn held(&self) -> usize {
-        match &self.content {
+        let content = match &self.content {
             Content::Tcp(tcp) => tcp.streams.pending() + tcp.stack.held(),
             Content::Udp(udp) => udp.held(),
             Content::Ready(_) => 0,
-        }
+        };
+        content + self.shared.skipped.held()
     }
 
     /// Gives up what is held: what was read of it so far leaves, and what comes is read as if the capture began here.
     fn cut(&mut self, out: &mut Collected) {
         out.weird(Weird { layer: Layer::Flow, flow: Some(self.shared.flow), reason: budget::CUT });
+        self.shared.flush_skipped(out);
         match &mut self.content {
             Content::Tcp(tcp) => {
                 tcp.flush(&mut self.shared, &mut self.bytes, out);
@@ -453,6 +460,11 @@ impl FlowState {
     }
 
     fn finish(&mut self, out: &mut Collected) {
+        self.finish_content(out);
+        self.shared.flush_skipped(out);
+    }
+
+    fn finish_content(&mut self, out: &mut Collected) {
         match &mut self.content {
             Content::Tcp(tcp) => tcp.finish(&mut self.shared, &mut self.bytes, self.last_ts, out),
             Content::Udp(udp) => {
@@ -538,6 +550,7 @@ impl TcpState {
         }
         self.flush(shared, bytes, out);
         self.stack.finish(shared, ts, out);
+        shared.flush_skipped(out);
         self.over = Some(self.stack.tls());
         self.stack = Stack::new();
     }

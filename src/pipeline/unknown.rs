@@ -33,7 +33,25 @@ pub(super) struct Unknown {
     pub(super) depth: u32,
     sides: [Side; 2],
     last: Option<Direction>,
+    kind: Kind,
+    /// Pieces of skipped bytes so far.
+    pieces: u32,
 }
+
+/// What the bytes of a stream are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Kind {
+    /// Nobody knows.
+    #[default]
+    Open,
+    /// Of a protocol that encrypts: what can be read in its handshake are names of algorithms, much like addresses.
+    Encrypted,
+    /// Bytes a parser could not make sense of, and counted.
+    Skipped,
+}
+
+/// How streams of SSH begin (RFC 4253 §4.2).
+const SSH: &[u8] = b"SSH-";
 
 #[derive(Default)]
 struct Side {
@@ -49,7 +67,15 @@ impl Unknown {
         Self { tls, depth, ..Self::default() }
     }
 
+    /// Bytes that a parser skipped.
+    pub(super) fn skipped() -> Self {
+        Self { kind: Kind::Skipped, ..Self::default() }
+    }
+
     pub(super) fn chunk(&mut self, shared: &mut Shared, chunk: StreamChunk<'_>, out: &mut Collected) {
+        if self.last.is_none() && chunk.bytes.starts_with(SSH) {
+            self.kind = Kind::Encrypted;
+        }
         if self.last != Some(chunk.direction) || chunk.gap > 0 {
             self.flush(shared, out);
             self.last = Some(chunk.direction);
@@ -85,7 +111,17 @@ impl Unknown {
     fn end_piece(&mut self, shared: &mut Shared, direction: Direction, out: &mut Collected) {
         let Side { bytes, repeated, ts } = std::mem::take(&mut self.sides[direction.index()]);
         if bytes.len() > repeated {
-            piece(shared, self.tls.as_ref(), direction, ts, &bytes, repeated, out);
+            match self.kind {
+                Kind::Open => piece(shared, self.tls.as_ref(), direction, ts, &bytes, repeated, out),
+                Kind::Encrypted => out.opaque(bytes.len() - repeated, OpaqueReason::UnknownProtocol),
+                Kind::Skipped => {
+                    // The parser numbers what it finds; these count from the other end.
+                    let next_index = std::mem::replace(&mut shared.next_index, u32::MAX - self.pieces);
+                    self.pieces += 1;
+                    search(shared, self.tls.as_ref(), direction, ts, &bytes, out);
+                    shared.next_index = next_index;
+                }
+            }
         }
     }
 }
@@ -133,8 +169,16 @@ fn search(
     if direction == Direction::ToClient || !out.wants_pieces {
         return;
     }
-    let named = tls.and_then(|tls| tls.server_name()).map(|(name, _)| name);
-    let host = Arc::from(named.unwrap_or_else(|| shared.key.server.ip().to_string()));
+    let named = || tls.and_then(|tls| tls.server_name()).map(|(name, _)| name);
+    // What requests before named is nearer than the session around them, unless that stands inside a tunnel they opened.
+    let asked = shared.host.as_ref();
+    let host = match asked.filter(|(_, cleartext)| *cleartext == tls.is_none()) {
+        Some((host, _)) => Arc::clone(host),
+        None => named()
+            .map(Arc::from)
+            .or_else(|| asked.map(|(host, _)| Arc::clone(host)))
+            .unwrap_or_else(|| Arc::from(shared.key.server.ip().to_string())),
+    };
     let id = ExchangeId { flow: shared.flow, index: shared.next_index };
     shared.next_index = shared.next_index.wrapping_add(1);
     out.pieces.push(Piece { id, ts, host, cleartext: tls.is_none(), bytes: bytes.to_vec() });

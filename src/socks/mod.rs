@@ -88,6 +88,11 @@ impl Handshake {
         }
     }
 
+    /// The bytes held of the client and of the proxy.
+    pub fn take(&mut self) -> [Vec<u8>; 2] {
+        [std::mem::take(&mut self.client), std::mem::take(&mut self.proxy)]
+    }
+
     /// Bytes held.
     #[must_use]
     pub fn held(&self) -> usize {

@@ -65,6 +65,46 @@ fn a_text_protocol_of_no_known_kind_counts_as_readable() {
 }
 
 #[test]
+fn bytes_between_messages_are_searched_and_belong_to_the_host_asked_last() {
+    let asked = b"GET / HTTP/1.1\r\nHost: api.lvtu.example\r\n\r\n".as_slice();
+    let (head, tail) = IMEI.split_at(7);
+    let garbage = format!("\u{1}\u{2}no message\nsn={head}");
+    let turns: [(Way, &[u8]); 5] = [
+        (Way::ToServer, asked),
+        (Way::ToClient, b"HTTP/1.1 204 No Content\r\n\r\n"),
+        (Way::ToServer, garbage.as_bytes()),
+        (Way::ToServer, tail.as_bytes()),
+        (Way::ToServer, &[b"\n", asked].concat()),
+    ];
+    let (seen, report) = replay(&conversation(&turns));
+    assert_eq!(found(&seen), [("imei", IMEI, "stream")]);
+    assert_eq!(seen[0]["host"], "api.lvtu.example", "{}", seen[0]);
+    assert_eq!(report["hosts"][0]["opaque_reason"], "truncated");
+}
+
+#[test]
+fn names_of_algorithms_in_ssh_are_no_addresses() {
+    let names = b"\0\0\x01\x2c\x07\x14aes128-gcm@openssh.com,chacha20-poly1305@openssh.com".as_slice();
+    let turns = [
+        (Way::ToServer, b"SSH-2.0-dropbear_2020.81\r\n".as_slice()),
+        (Way::ToClient, b"SSH-2.0-OpenSSH_9.2\r\n"),
+        (Way::ToServer, names),
+    ];
+    let (seen, report) = replay(&conversation(&turns));
+    assert_eq!(found(&seen), []);
+    assert_eq!(report["coverage"]["readable_flows"], 0);
+}
+
+#[test]
+fn what_only_looked_like_the_handshake_of_a_proxy_is_searched() {
+    let login = format!("\0\x0e{IMEI}\0");
+    let turns: [(Way, &[u8]); 3] =
+        [(Way::ToServer, b"\x05\x01\0"), (Way::ToServer, login.as_bytes()), (Way::ToClient, b"\x07\x07\x07")];
+    let (seen, _) = replay(&conversation(&turns));
+    assert_eq!(found(&seen), [("imei", IMEI, "stream")]);
+}
+
+#[test]
 fn a_value_cut_by_packets_is_found_whole() {
     let (head, tail) = IMEI.as_bytes().split_at(7);
     let padding = vec![0x80; 20_000];

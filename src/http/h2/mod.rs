@@ -31,6 +31,8 @@ pub struct Http2 {
     sides: [Side; 2],
     /// The direction that requests come from, once something shows it; the flow's own until then.
     request_side: Option<usize>,
+    /// By direction: whether what came last was skipped.
+    skipping: [bool; 2],
 }
 
 impl Http2 {
@@ -38,7 +40,7 @@ impl Http2 {
     #[must_use]
     pub fn new(context: Context, first_index: u32) -> Self {
         let streams = Streams::new(context, Protocol::H2, first_index);
-        Self { streams, sides: [Side::default(), Side::default()], request_side: None }
+        Self { streams, sides: [Side::default(), Side::default()], request_side: None, skipping: [false; 2] }
     }
 
     /// A parser for a connection that changed from HTTP/1.1 (RFC 7540 §3.2): the request that asked for it is answered
@@ -61,6 +63,7 @@ impl Http2 {
         let mut reader = Reader { http: self, at, ts: chunk.ts, out };
         if chunk.gap > 0 {
             side.lost(chunk.gap, &mut reader);
+            reader.http.skipping[at] = false;
         }
         side.feed(chunk.bytes, &mut reader);
         self.sides[at] = side;
@@ -143,11 +146,17 @@ impl Reader<'_> {
     }
 
     fn read(&mut self, bytes: usize) {
+        self.http.skipping[self.at] = false;
         self.out.read_bytes += bytes as u64;
     }
 
-    fn skipped(&mut self, bytes: usize) {
-        self.out.skipped_bytes += bytes as u64;
+    fn skipped(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        let gap = u64::from(!std::mem::replace(&mut self.http.skipping[self.at], true));
+        let direction = if self.at == 0 { Direction::ToServer } else { Direction::ToClient };
+        self.out.skip(StreamChunk { direction, ts: self.ts, bytes, gap });
     }
 
     /// The client's preface came.

@@ -103,7 +103,7 @@ impl Side {
         let mut at = 0;
         while matches!(self.state, State::Seek) {
             let (skipped, found) = seek(&bytes[at..]);
-            reader.skipped(skipped);
+            reader.skipped(&bytes[at..at + skipped]);
             at += skipped;
             if found != Probe::Yes {
                 break;
@@ -362,7 +362,7 @@ impl Side {
             }
             State::Seek => {
                 let skipped = std::mem::take(&mut self.buf);
-                reader.skipped(skipped.len());
+                reader.skipped(&skipped);
             }
             State::Start | State::Header | State::PadLength(_) | State::Data { .. } | State::Skip { .. } => {
                 self.lose_sync(reader);
@@ -403,7 +403,7 @@ impl Side {
         self.hpack.forget();
         self.fresh = Freshness::Later;
         let seen = std::mem::take(&mut self.buf);
-        reader.skipped(seen.len());
+        reader.skipped(&seen);
         self.state = State::Seek;
     }
 
@@ -413,7 +413,7 @@ impl Side {
             State::Whole(header) => self.cut_whole(header, reader),
             State::Start | State::Header | State::Seek => {
                 let left = std::mem::take(&mut self.buf);
-                reader.skipped(left.len());
+                reader.skipped(&left);
             }
             State::PadLength(_) | State::Data { .. } | State::Skip { .. } => {}
         }

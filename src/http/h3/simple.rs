@@ -85,7 +85,7 @@ impl Http09 {
             fields.push(b":path", line);
         } else {
             self.streams.weird(NO_REQUEST, out);
-            out.skipped_bytes += line.len() as u64;
+            out.skip(StreamChunk { direction: self.client, ts, bytes: line, gap: 1 });
             return;
         }
         out.read_bytes += line.len() as u64;
