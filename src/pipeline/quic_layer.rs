@@ -4,6 +4,7 @@ use super::collected::Collected;
 use super::connection::{LateKeys, Shared};
 use super::questions::DnsQuestions;
 use super::tunnels::Tunnels;
+use super::udp::Extent;
 use super::unknown::Unknown;
 use crate::dns::DnsStream;
 use crate::http::h3::{self, Http3, Http09, Multiplexed};
@@ -54,14 +55,17 @@ impl QuicLayer {
     pub(super) fn datagram(
         &mut self,
         shared: &mut Shared,
-        payload: &[u8],
+        (payload, extent): (&[u8], Extent),
         direction: Direction,
         ts: Timestamp,
         out: &mut Collected,
     ) {
         let at = self.connection_of(direction, payload).unwrap_or_else(|| self.begin(shared, ts, out));
         if let Some(connection) = self.connections.get_mut(at) {
-            connection.run(shared, ts, out, |connection, output| connection.datagram(direction, ts, payload, output));
+            connection.run(shared, ts, out, |connection, output| match extent {
+                Extent::Whole => connection.datagram(direction, ts, payload, output),
+                Extent::Cut => connection.cut_datagram(direction, ts, payload, output),
+            });
         }
     }
 

@@ -190,6 +190,31 @@ fn without_keys_the_name_is_told_and_the_rest_counts_as_closed() {
 }
 
 #[test]
+fn packets_cut_by_the_capture_are_no_matter_of_keys() {
+    let (datagrams, log) = recorded();
+    let (mut pipeline, mut seen) = (pipeline(log, LateKeys::Never), Seen::default());
+    for (number, (_, way, payload)) in (1u32..).zip(datagrams) {
+        let data = packet(PORT, *way, payload);
+        // All but the handshake.
+        let len = if payload[0] & 0x80 == 0 { data.len() - 6 } else { data.len() };
+        pipeline.handle_frame(&Frame {
+            number: number.into(),
+            ts: Timestamp::from_nanos(i64::from(number) * 1_000_000),
+            link: LinkType(101),
+            data: &data[..len],
+            original_len: u32::try_from(data.len()).expect("a short frame"),
+            app: None,
+        });
+        seen.drain(&mut pipeline);
+    }
+    pipeline.finish();
+    seen.drain(&mut pipeline);
+    assert_eq!((seen.names.len(), seen.exchanges.len()), (1, 0));
+    assert_eq!(seen.flows[0].opaque_reason, Some(OpaqueReason::Truncated));
+    assert!(seen.weirds.iter().all(|weird| weird.reason.contains("cut")), "{:?}", seen.weirds);
+}
+
+#[test]
 fn keys_may_come_after_the_packets() {
     let (datagrams, log) = recorded();
     let (mut pipeline, mut seen) = (pipeline("", LateKeys::Possible), Seen::default());

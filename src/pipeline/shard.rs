@@ -12,7 +12,7 @@ use super::paths::Paths;
 use super::quic_layer::QuicLayer;
 use super::ready::ReadyItem;
 use super::tls_layer::NO_LONGER_HELD;
-use super::udp::UdpFlow;
+use super::udp::{Extent, UdpFlow};
 use super::unknown::Unknown;
 use crate::flow::{Conversation, Delivery, Segment};
 use crate::model::{
@@ -380,7 +380,8 @@ impl FlowState {
             }
             (Content::Udp(udp), None) => {
                 self.bytes += packet.payload.len() as u64;
-                udp.datagram(&mut self.shared, &packet.payload, packet.direction, ts, out);
+                let extent = if packet.missing > 0 { Extent::Cut } else { Extent::Whole };
+                udp.datagram(&mut self.shared, (&packet.payload, extent), packet.direction, ts, out);
             }
             // The key says TCP or UDP, so a packet of the other kind is another flow.
             (Content::Tcp(_), None) | (Content::Udp(_), Some(_)) | (Content::Ready(_), _) => {}

@@ -5,11 +5,22 @@ use super::connection::Shared;
 use super::questions::DnsQuestions;
 use super::quic_layer::QuicLayer;
 use super::unknown;
-use crate::model::{Direction, NameProtocol, Timestamp};
+use crate::model::{Direction, Layer, NameProtocol, Timestamp, Weird};
 use crate::{dns, quic};
 
 /// The port of HTTP/3, where what may be QUIC is taken for it.
 const QUIC_PORT: u16 = 443;
+
+/// Said of a datagram of which only the beginning was captured.
+const CUT: &str = "datagram cut by the capture";
+
+/// How much of a datagram was captured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extent {
+    Whole,
+    /// Only its beginning.
+    Cut,
+}
 
 /// One UDP conversation.
 #[derive(Default)]
@@ -34,11 +45,14 @@ impl UdpFlow {
     pub(super) fn datagram(
         &mut self,
         shared: &mut Shared,
-        payload: &[u8],
+        (payload, extent): (&[u8], Extent),
         direction: Direction,
         ts: Timestamp,
         out: &mut Collected,
     ) {
+        if extent == Extent::Cut {
+            out.weird(Weird { layer: Layer::Flow, flow: Some(shared.flow), reason: CUT });
+        }
         if payload.is_empty() {
             return;
         }
@@ -54,7 +68,7 @@ impl UdpFlow {
             return;
         }
         if self.is_quic(payload, direction, ports) {
-            self.quic.get_or_insert_default().datagram(shared, payload, direction, ts, out);
+            self.quic.get_or_insert_default().datagram(shared, (payload, extent), direction, ts, out);
             return;
         }
         if dns::is_local(payload, ports) {

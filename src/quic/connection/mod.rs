@@ -139,6 +139,8 @@ pub struct Connection {
     /// It is of a version that is not opened.
     foreign: bool,
     seen: bool,
+    /// The datagram at hand is cut.
+    cut: bool,
     last_ts: Timestamp,
     reported: Vec<&'static str>,
     /// Room for a header and a payload in the clear.
@@ -178,11 +180,20 @@ impl Connection {
             readable: false,
             foreign: false,
             seen: false,
+            cut: false,
             last_ts: Timestamp::default(),
             reported: Vec::new(),
             head: Vec::new(),
             plain: Vec::new(),
         }
+    }
+
+    /// Takes the beginning of the next datagram, the rest of which was not captured. Its last packet cannot be opened, as
+    /// the tag is missing.
+    pub fn cut_datagram(&mut self, direction: Direction, ts: Timestamp, bytes: &[u8], out: &mut Output) {
+        self.cut = true;
+        self.datagram(direction, ts, bytes, out);
+        self.cut = false;
     }
 
     /// Takes the next datagram.

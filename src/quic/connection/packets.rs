@@ -28,6 +28,9 @@ const SIZES_MAX: usize = 8;
 /// How often what is kept is tried again at once, where trying gives more news.
 const RETRIES_MAX: u32 = 4;
 
+/// Said of a packet whose end is missing.
+const PACKET_CUT: &str = "a QUIC packet is cut by the capture";
+
 /// Packets kept until they can be opened.
 #[derive(Default)]
 pub(super) struct Held {
@@ -88,7 +91,9 @@ impl Connection {
             };
             rest = rest.get(used..).unwrap_or_default();
         }
-        self.remember_size(direction, datagram.len());
+        if !self.cut {
+            self.remember_size(direction, datagram.len());
+        }
     }
 
     /// Whether what follows a packet is one too, and not padding or garbage.
@@ -178,7 +183,7 @@ impl Connection {
             return rest.len();
         };
         if packet.missing > 0 {
-            self.weird(out, "a QUIC packet is cut by the capture");
+            self.weird(out, PACKET_CUT);
             self.count(OpaqueReason::Truncated, packet.bytes.len(), out);
             return rest.len();
         }
@@ -240,6 +245,11 @@ impl Connection {
 
     /// Takes a packet with a short header; how many bytes it has.
     fn short(&mut self, direction: Direction, ts: Timestamp, rest: &[u8], place: Place, out: &mut Output) -> usize {
+        if self.cut {
+            self.weird(out, PACKET_CUT);
+            self.count(OpaqueReason::Truncated, rest.len(), out);
+            return rest.len();
+        }
         if rest.len() < SHORT_MIN {
             self.count(OpaqueReason::UnknownProtocol, rest.len(), out);
             return rest.len();
@@ -327,6 +337,13 @@ impl Connection {
 
     /// Tries what is kept again.
     pub(super) fn retry_held(&mut self, out: &mut Output) {
+        // What is kept is whole, whatever gave the news.
+        let cut = std::mem::take(&mut self.cut);
+        self.retry_whole(out);
+        self.cut = cut;
+    }
+
+    fn retry_whole(&mut self, out: &mut Output) {
         for _ in 0..RETRIES_MAX {
             let news = self.news;
             let mut held = std::mem::take(&mut self.held);
