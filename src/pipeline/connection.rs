@@ -6,6 +6,7 @@ use super::http2_layer::Http2Layer;
 use super::tls_layer::TlsLayer;
 use super::unknown::Unknown;
 use crate::dns::{self, DnsStream};
+use crate::http::websocket::Opening;
 use crate::http::{self, Http1, Switch, WebSocket};
 use crate::model::{App, Direction, FlowId, FlowKey, OpaqueReason, StreamChunk, Timestamp, TlsInfo};
 use crate::socks::{self, Handshake, Progress};
@@ -144,6 +145,11 @@ impl Stack {
                     }
                 };
                 let Some(start) = start else {
+                    if let Some(socket) = probing.websocket(shared, chunk, out) {
+                        unknown.flush(shared, out);
+                        *self = socket;
+                        return self.chunk(shared, StreamChunk { gap: 0, ..chunk }, out);
+                    }
                     unknown.chunk(shared, chunk, out);
                     return;
                 };
@@ -397,6 +403,19 @@ impl Probing {
         hello.or_else(|| if whole { None } else { http::find_start(chunk.bytes) })
     }
 
+    /// A WebSocket whose handshake was not captured, if its client's frames begin here.
+    fn websocket(&self, shared: &mut Shared, chunk: StreamChunk<'_>, out: &mut Collected) -> Option<Stack> {
+        if shared.from_start && chunk.gap == 0 || !http::websocket::begins_client_frames(chunk.bytes) {
+            return None;
+        }
+        let opening = Opening { swapped: chunk.direction == Direction::ToClient, ..Opening::default() };
+        let mut socket = WebSocket::new(context(shared, self.tls.clone()), opening);
+        // The other side may be in the middle of a frame.
+        let other = StreamChunk { direction: chunk.direction.reversed(), bytes: &[], gap: 1, ..chunk };
+        socket.chunk(other, &mut shared.next_index, &mut out.http);
+        Some(Stack::WebSocket(Box::new(socket)))
+    }
+
     fn verdict(&self, bytes: &[u8], direction: Direction) -> Verdict {
         if self.depth < LAYERS_MAX && direction == Direction::ToServer {
             match socks::proxy_header(bytes) {
@@ -459,7 +478,8 @@ impl Probing {
                 Stack::Dns(Box::default())
             }
             Verdict::Unsure | Verdict::MaybeHttp1 | Verdict::Unknown => {
-                Stack::Unknown(Box::new(Unknown::new(self.tls.clone(), self.depth)))
+                let socket = chunk.and_then(|chunk| self.websocket(shared, chunk, out));
+                socket.unwrap_or_else(|| Stack::Unknown(Box::new(Unknown::new(self.tls.clone(), self.depth))))
             }
         };
         for (direction, held) in [Direction::ToServer, Direction::ToClient].into_iter().zip(&held) {

@@ -203,3 +203,24 @@ fn what_a_grpc_call_of_a_given_capture_asks_for_is_found() {
     let chain = json!(["grpc", "json"]);
     assert_eq!(facts, [json!(["Jason", "$.name[0]", chain]), json!(["Lily", "$.name[1]", chain])]);
 }
+
+#[test]
+fn a_websocket_is_read_though_the_capture_begins_in_its_middle() {
+    let mut connection = Connection::open(address("10.0.0.2:40100"), address("203.0.113.9:80"), None, AT);
+    connection.send(Way::ToServer, b"GET /push HTTP/1.1\r\nHost: push.example\r\n\r\n");
+    let before = connection.packets.len();
+    let text = format!(r#"42["login",{{"deviceId":"{IMEI}"}}]"#);
+    connection.send(Way::ToClient, b"\x81\x05hello");
+    connection.send(Way::ToServer, &frame(0x81, text.as_bytes()));
+    connection.send(Way::ToServer, &frame(0x89, b""));
+    connection.send(Way::ToClient, b"\x8a\x00\x81\x17{\"code\":0,\"msg\":\"done\"}");
+    let packets = connection.close().split_off(before);
+    let folder = Folder::new();
+    let capture = folder.file("a.pcap", &pcap(Order::Little, Resolution::Micros, Link::Raw, "", &packets));
+    let exchanges = exchanges_of(Path::new(&capture));
+    let sent = exchanges.iter().find_map(|exchange| exchange.request.as_ref()).expect("a message");
+    assert_eq!(String::from_utf8_lossy(&sent.body.data), text);
+    assert!(exchanges.iter().all(|exchange| exchange.protocol == Protocol::WebSocket));
+    let answers: Vec<_> = exchanges.iter().filter_map(|exchange| exchange.response.as_ref()).collect();
+    assert_eq!(answers.iter().map(|answer| answer.body.bytes).collect::<Vec<_>>(), [0x17]);
+}

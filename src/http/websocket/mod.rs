@@ -14,6 +14,7 @@ mod side;
 mod tests;
 
 pub use deflate::INFLATED_MAX;
+pub use resync::begins_client_frames;
 pub use side::FRAME_MAX;
 
 use super::{Context, Handoff, Output};

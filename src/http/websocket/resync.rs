@@ -63,6 +63,40 @@ pub(super) fn search(bytes: &[u8], fresh: bool, expected: Expected, more: More) 
     Found::NotIn(bytes.len())
 }
 
+/// Frames of a client that show what they are without a text among them.
+const FRAMES_SURE: u32 = 3;
+
+/// Whether frames of a client begin here, where no handshake was seen: masked and of sane lengths one after another, and
+/// surer than a search after a loss asks for, as nothing says that this is a WebSocket at all: with a text that is one,
+/// or three frames of which the last ends with the bytes.
+#[must_use]
+pub fn begins_client_frames(bytes: &[u8]) -> bool {
+    let expected = Expected { masked: true, deflate: false };
+    let (mut at, mut frames, mut text) = (0, 0, false);
+    while at < bytes.len() {
+        if bytes.len() > at + 1 && !plausible_start(bytes[at], bytes[at + 1], expected) {
+            return false;
+        }
+        let Some((head, length)) = frame::head(&bytes[at..]) else { return text };
+        if head.long_form || head.len > FRAME_MAX || (head.is_control() && head.len > 125) {
+            return false;
+        }
+        let payload = &bytes[at + length..];
+        let wanted = usize::try_from(head.len).unwrap_or(usize::MAX);
+        let look = &payload[..payload.len().min(wanted).min(TEXT_LOOK)];
+        match content_bits(&head, look) {
+            Some(bits) => text |= bits == BITS_TEXT,
+            None => return false,
+        }
+        if payload.len() < wanted {
+            return text;
+        }
+        frames += 1;
+        at += length + wanted;
+    }
+    text || frames >= FRAMES_SURE
+}
+
 enum Verdict {
     Yes,
     No,
@@ -137,5 +171,37 @@ fn content_bits(head: &Head, look: &[u8]) -> Option<u32> {
             _ => None,
         },
         _ => Some(0),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::begins_client_frames;
+    use crate::http::websocket::frame::mask;
+
+    fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+        let key = [0x37, 0xfa, 0x21, 0x3d];
+        let mut masked = payload.to_vec();
+        mask(&mut masked, key, 0);
+        let len = u8::try_from(payload.len()).expect("a short payload");
+        [&[first, 0x80 | len][..], &key, &masked].concat()
+    }
+
+    #[test]
+    fn frames_of_a_client_are_known_without_their_handshake() {
+        let text = frame(0x81, b"{\"type\":\"hello\",\"id\":1}");
+        assert!(begins_client_frames(&text));
+        assert!(begins_client_frames(&text[..24]), "cut by the packet");
+        assert!(begins_client_frames(&[frame(0x89, b""), text.clone()].concat()));
+        assert!(begins_client_frames(&[frame(0x82, &[1, 2]), frame(0x82, &[3; 40]), frame(0x89, b"")].concat()));
+        for other in [
+            frame(0x82, &[9; 40]),
+            frame(0x81, b"short"),
+            frame(0x81, &[0xff; 40]),
+            [text.clone(), b"GET / HTTP/1.1\r\n".to_vec()].concat(),
+            b"\x81\x7e\x00\x90not masked at all, so of no client".to_vec(),
+        ] {
+            assert!(!begins_client_frames(&other), "{other:x?}");
+        }
     }
 }
