@@ -126,7 +126,7 @@ impl Http2 {
         self.request_side = Some(request_side);
         if request_side == 1 {
             self.streams.weird("client and server change places", out);
-            self.streams.swap();
+            self.streams.swap(out);
         }
     }
 }

@@ -388,6 +388,30 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     })
 }
 
+#[test]
+fn what_was_asked_ends_also_where_the_sides_turn_out_swapped() {
+    let context = Context {
+        flow: FlowId(1),
+        client: ([10, 0, 0, 1], 1).into(),
+        server: ([10, 0, 0, 2], 80).into(),
+        app: None,
+        tls: None,
+    };
+    let (mut http, mut out) = (Http2::new(context, 0), Output::default());
+    let ts = Timestamp::from_nanos(0);
+    // A block that shows no role, then a request from the other side.
+    let first = frame(1, END_STREAM | END_HEADERS, 1, b"\x00\x01x\x01y");
+    let second = Encoder::default().get(3, "/late");
+    for (direction, bytes) in [(ToServer, &first), (ToClient, &second)] {
+        http.chunk(StreamChunk { direction, ts, bytes, gap: 0 }, &mut out);
+    }
+    http.finish(ts, &mut out);
+    let ids = |exchanges: &[Exchange]| exchanges.iter().map(|exchange| exchange.id.index).collect::<Vec<_>>();
+    assert_eq!(ids(&out.asked), [0, 1]);
+    assert_eq!(ids(&out.exchanges), [0, 1]);
+    assert_eq!(out.exchanges[1].request.as_ref().map(|request| &*request.target), Some(&b"/late"[..]));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 

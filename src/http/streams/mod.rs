@@ -158,8 +158,14 @@ impl Streams {
         self.tunnels.values_mut().for_each(|tunnel| tunnel.lost(role, MANY));
     }
 
-    /// Client and server are the other way round; what was read until now was taken for what it is not.
-    pub(super) fn swap(&mut self) {
+    /// Client and server are the other way round; what was read until now was taken for what it is not. What was asked
+    /// already ends.
+    pub(super) fn swap(&mut self, out: &mut Output) {
+        let asked = self.open.iter().filter(|(_, stream)| stream.is_asked());
+        for id in asked.map(|(&id, _)| id).collect::<Vec<_>>() {
+            self.give_out(id, out);
+            self.ended.remove(&id);
+        }
         self.swapped = !self.swapped;
         self.open.clear();
         self.tunnels.clear();

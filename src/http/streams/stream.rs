@@ -281,6 +281,11 @@ impl Stream {
         self.asked = Some(request);
     }
 
+    /// Whether its request was given to be searched.
+    pub(super) const fn is_asked(&self) -> bool {
+        self.asked.is_some() && self.to_ask.is_none()
+    }
+
     /// What is to be searched of a request that ended; once.
     pub(super) fn take_asked(&mut self) -> Option<Arc<Request>> {
         self.to_ask.take()
