@@ -7,8 +7,8 @@ use super::body::{BodyReader, Progress, empty_body};
 use super::exchanges::{EntryId, Exchanges, Method, OVERFULL};
 use super::head::{self, Fields, Framing, HeadScan, RequestHead, ResponseHead};
 use super::probe::{
-    Kind, NeedMore, PREFIX_MAX, Place, START_LINE_MAX, empty_lines, is_cut_request, is_request_at_end, message_kind,
-    without_cut_version,
+    Kind, NAME_MAX, NeedMore, PREFIX_MAX, Place, START_LINE_MAX, empty_lines, is_cut_request, is_request_at_end,
+    message_kind, without_cut_version,
 };
 use super::switching::SWITCHING_PROTOCOLS;
 use super::{Context, HeldChunk, Output, Switch};
@@ -324,8 +324,13 @@ impl Http1 {
         }
         let line_end = memchr(b'\n', input);
         let taken = line_end.map_or(input.len(), |end| end + 1);
+        // What was buffered before did not tell; beyond the prefix only a line end can, and soon after one what follows it.
+        let tail = &buf[buf.len().saturating_sub(NAME_MAX + 2)..];
+        let decides = line_end.is_some()
+            || buf.len() <= PREFIX_MAX
+            || buf.len() + taken >= START_LINE_MAX
+            || memchr(b'\n', tail).is_some();
         buf.extend_from_slice(&input[..taken]);
-        let decides = line_end.is_some() || buf.len() <= PREFIX_MAX || buf.len() >= START_LINE_MAX;
         (taken, if decides { message_kind(buf, wanted, place) } else { Err(NeedMore) })
     }
 

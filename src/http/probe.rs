@@ -36,10 +36,10 @@ pub(super) enum Place {
 /// Longest method taken.
 const METHOD_MAX: usize = 32;
 /// Longest field name looked at to tell a header line.
-const NAME_MAX: usize = 128;
+pub(super) const NAME_MAX: usize = 128;
 /// Longest start line.
 pub(super) const START_LINE_MAX: usize = 256 << 10;
-/// From this length on, only a line end can change a verdict.
+/// From this length on, only a line end can change a verdict, or up to [`NAME_MAX`] bytes after one.
 pub(super) const PREFIX_MAX: usize = 64;
 
 /// Methods that make a request line even without a version: the IANA registry and those of common products.

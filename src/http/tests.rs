@@ -327,6 +327,23 @@ fn odd_requests_keep_their_target() {
 }
 
 #[test]
+fn a_start_line_is_told_alike_where_a_short_piece_comes_before_a_long_one() {
+    let text = |text: &str, filler: &str| [text.as_bytes(), filler.repeat(150).as_bytes()].concat();
+    for (direction, gap, bytes) in [
+        (ToClient, 9, text("HTTP/1.0 101 ", "x")),
+        (ToServer, 9, text("GET /", "x")),
+        (ToServer, 0, text("PURGE\nHos", "|")),
+        (ToServer, 0, text("GET /\nHos", "t")),
+    ] {
+        let whole = facts(&run(&[Step::Gap(direction, gap, bytes.clone())], usize::MAX));
+        for at in 1..100 {
+            let cut = [Step::Gap(direction, gap, bytes[..at].to_vec()), Step::Bytes(direction, bytes[at..].to_vec())];
+            assert_eq!(facts(&run(&cut, usize::MAX)), whole, "cut at {at}: {:?}", String::from_utf8_lossy(&bytes));
+        }
+    }
+}
+
+#[test]
 fn memory_stays_bounded_when_no_response_comes() {
     let mut http = parser();
     let mut out = Output::default();
