@@ -88,10 +88,14 @@ impl Http3 {
         let decoder = &mut self.decoders[opener(id)];
         if chunk.gap > 0 {
             decoder.lose(chunk.gap, &mut self.weirds);
+            self.release(out);
         }
-        decoder.instructions(chunk.bytes, &mut self.weirds);
+        let unread = self.decoders[opener(id)].instructions(chunk.bytes, &mut self.weirds);
         out.read_bytes += chunk.bytes.len() as u64;
         self.release(out);
+        if unread > 0 {
+            self.decoders[opener(id)].lose(unread, &mut self.weirds);
+        }
     }
 }
 

@@ -6,8 +6,8 @@ use super::{Decoder, TABLE_TOO_LARGE, UNKNOWN_ENTRY};
 use crate::http::field_coding::{CodingError, Reader};
 use std::sync::Arc;
 
-/// Longest instruction waited for.
-const INSTRUCTION_MAX: usize = 2 * TABLE_MAX as usize;
+/// Longest name or value of an instruction.
+const STRING_MAX: u64 = TABLE_MAX;
 
 /// Bytes of an instruction that is not whole yet.
 #[derive(Debug, Default)]
@@ -21,32 +21,43 @@ impl Instructions {
         self.pending.len() as u64
     }
 
-    /// Takes bytes; false where they make no sense.
-    pub(super) fn feed(&mut self, bytes: &[u8], decoder: &mut Decoder, weirds: &mut Vec<&'static str>) -> bool {
+    /// Takes bytes. An error where an instruction makes no sense: nothing from its beginning on is understood.
+    pub(super) fn feed(
+        &mut self,
+        bytes: &[u8],
+        decoder: &mut Decoder,
+        weirds: &mut Vec<&'static str>,
+    ) -> Result<(), NotUnderstood> {
         if self.pending.is_empty() {
-            let Some(rest) = run(bytes, decoder, weirds) else { return false };
+            let rest = run(bytes, decoder, weirds)?;
             self.pending.extend_from_slice(rest);
         } else {
             self.pending.extend_from_slice(bytes);
             let pending = std::mem::take(&mut self.pending);
-            let Some(rest) = run(&pending, decoder, weirds) else { return false };
+            let rest = run(&pending, decoder, weirds)?;
             let done = pending.len() - rest.len();
             self.pending = pending;
             self.pending.drain(..done);
         }
-        self.pending.len() <= INSTRUCTION_MAX
+        Ok(())
     }
 }
 
-/// Carries out whole instructions; gives the bytes after them, or nothing where there is an error.
-fn run<'a>(bytes: &'a [u8], decoder: &mut Decoder, weirds: &mut Vec<&'static str>) -> Option<&'a [u8]> {
+/// So many bytes, from an instruction on that makes no sense.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NotUnderstood(pub(super) u64);
+
+/// Carries out whole instructions; gives the bytes after them.
+fn run<'a>(bytes: &'a [u8], decoder: &mut Decoder, weirds: &mut Vec<&'static str>) -> Result<&'a [u8], NotUnderstood> {
     let mut reader = Reader::new(bytes);
     loop {
+        let rest = reader.rest();
         // Whether an instruction is whole is seen without decoding its strings, so that a slow one costs no more.
-        match extent(reader) {
-            Ok(()) => decoder.carry_out(&mut reader, weirds).ok()?,
-            Err(CodingError::Short) => return Some(reader.rest()),
-            Err(CodingError::Overflow | CodingError::Huffman) => return None,
+        let done = extent(reader).and_then(|()| decoder.carry_out(&mut reader, weirds));
+        match done {
+            Ok(()) => {}
+            Err(CodingError::Short) => return Ok(rest),
+            Err(CodingError::Overflow | CodingError::Huffman) => return Err(NotUnderstood(rest.len() as u64)),
         }
     }
 }
@@ -62,7 +73,8 @@ fn extent(mut reader: Reader<'_>) -> Result<(), CodingError> {
 }
 
 fn skip_string(reader: &mut Reader<'_>, prefix: u32) -> Result<(), CodingError> {
-    let len = usize::try_from(reader.integer(prefix)?).map_err(|_| CodingError::Overflow)?;
+    let len = reader.integer(prefix)?;
+    let len = usize::try_from(len).ok().filter(|_| len <= STRING_MAX).ok_or(CodingError::Overflow)?;
     *reader = Reader::new(reader.rest().get(len..).ok_or(CodingError::Short)?);
     Ok(())
 }

@@ -11,7 +11,7 @@ mod tests;
 pub use section::{Awaited, FieldLine};
 pub use table::TABLE_MAX;
 
-use instructions::Instructions;
+use instructions::{Instructions, NotUnderstood};
 use table::Table;
 
 /// Said where instructions do not make sense or are missing.
@@ -42,17 +42,24 @@ impl Decoder {
         self.max_capacity = Some(capacity);
     }
 
-    /// Takes bytes of the encoder stream in order (RFC 9204 §4.3), without its type.
-    pub fn instructions(&mut self, bytes: &[u8], weirds: &mut Vec<&'static str>) {
-        if let Some(unseen) = &mut self.lost {
-            *unseen = unseen.saturating_add(bytes.len() as u64);
-            return;
+    /// Takes bytes of the encoder stream in order (RFC 9204 §4.3), without its type. Gives how many of them stand from an
+    /// instruction on that makes no sense: they are to be told to [`Self::lose`] once the sections that waited are read,
+    /// for which they make no difference.
+    #[must_use]
+    pub fn instructions(&mut self, bytes: &[u8], weirds: &mut Vec<&'static str>) -> u64 {
+        if self.lost.is_some() {
+            return bytes.len() as u64;
         }
         let mut instructions = std::mem::take(&mut self.instructions);
-        if !instructions.feed(bytes, self, weirds) {
-            self.lose(bytes.len() as u64, weirds);
-        }
+        let unread = instructions.feed(bytes, self, weirds);
         self.instructions = instructions;
+        match unread {
+            Ok(()) => 0,
+            Err(NotUnderstood(unread)) => {
+                self.lose(0, weirds);
+                unread
+            }
+        }
     }
 
     /// So many bytes of the encoder stream are missing: where the next instruction begins is not known.

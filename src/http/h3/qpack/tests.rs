@@ -20,9 +20,16 @@ fn decoder() -> Decoder {
     decoder
 }
 
+fn take(decoder: &mut Decoder, bytes: &[u8], weirds: &mut Vec<&'static str>) {
+    let unread = decoder.instructions(bytes, weirds);
+    if unread > 0 {
+        decoder.lose(unread, weirds);
+    }
+}
+
 fn feed(decoder: &mut Decoder, hex: &str) -> Vec<&'static str> {
     let mut weirds = Vec::new();
-    decoder.instructions(&bytes(hex), &mut weirds);
+    take(decoder, &bytes(hex), &mut weirds);
     weirds
 }
 
@@ -67,7 +74,7 @@ fn instructions_may_come_byte_by_byte() {
     let all = bytes(&[AUTHORITY, PATH, CUSTOM, "02"].concat());
     for byte in &all {
         let mut weirds = Vec::new();
-        decoder.instructions(std::slice::from_ref(byte), &mut weirds);
+        take(&mut decoder, std::slice::from_ref(byte), &mut weirds);
         assert!(weirds.is_empty());
     }
     assert_eq!(lines(&decoder, "050080c181").len(), 3);
@@ -160,12 +167,12 @@ fn a_bomb_stays_under_its_caps() {
     decoder.set_max_capacity(1 << 40);
     let mut weirds = Vec::new();
     // A capacity of 2^30, then one entry of 200 kB, again and again.
-    decoder.instructions(&[0x3f, 0xe1, 0xff, 0xff, 0xff, 0x03], &mut weirds);
+    take(&mut decoder, &[0x3f, 0xe1, 0xff, 0xff, 0xff, 0x03], &mut weirds);
     assert_eq!(weirds, ["QPACK table is larger than what is kept"]);
     let mut insert = vec![0x41, b'a', 0x7f, 0xc1, 0x99, 0x0c];
     insert.resize(6 + 200_000, b'x');
-    decoder.instructions(&insert, &mut weirds);
-    decoder.instructions(&vec![0; 100_000], &mut weirds);
+    take(&mut decoder, &insert, &mut weirds);
+    take(&mut decoder, &vec![0; 100_000], &mut weirds);
     assert_eq!(weirds.len(), 1);
     assert!(decoder.table.size() <= TABLE_MAX + (16 << 10));
     let required = decoder.table.inserted() + 1;
@@ -184,12 +191,29 @@ fn a_bomb_stays_under_its_caps() {
 }
 
 #[test]
+fn what_makes_no_sense_counts_alike_however_it_is_cut() {
+    // The third instruction names an entry of the static table that there is not.
+    let all = bytes(&[AUTHORITY, PATH, "ff4000", CUSTOM].concat());
+    for size in 1..=all.len() {
+        let mut decoder = decoder();
+        let mut weirds = Vec::new();
+        all.chunks(size).for_each(|piece| take(&mut decoder, piece, &mut weirds));
+        assert_eq!(
+            (decoder.lost, decoder.table.inserted()),
+            (Some(3 + CUSTOM.len() as u64 / 2), 2),
+            "in pieces of {size}"
+        );
+        assert_eq!(weirds, ["QPACK instructions were lost"]);
+    }
+}
+
+#[test]
 fn an_endless_instruction_is_given_up() {
     let mut decoder = decoder();
     let mut weirds = feed(&mut decoder, "417f0000");
-    feed(&mut decoder, "41617fffffffff0f");
+    weirds.extend(feed(&mut decoder, "41617fffffffff0f"));
     for _ in 0..1_000 {
-        decoder.instructions(&[b'x'; 1_000], &mut weirds);
+        take(&mut decoder, &[b'x'; 1_000], &mut weirds);
     }
     assert_eq!(weirds, ["QPACK instructions were lost"]);
 }
@@ -200,7 +224,7 @@ proptest::proptest! {
         let mut decoder = decoder();
         let mut weirds = Vec::new();
         for piece in instructions.chunks(7) {
-            decoder.instructions(piece, &mut weirds);
+            take(&mut decoder, piece, &mut weirds);
         }
         let _awaited = decoder.awaits(&section);
         decoder.section(&section, &mut weirds, &mut |_| {});
