@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// Most hosts that are counted one by one; the rest are counted together.
 pub const HOSTS_MAX: usize = 100_000;
 /// Most data flows kept apart; more means that the parties are made up.
-pub const DATA_FLOWS_MAX: usize = 200_000;
+pub const DATA_FLOWS_MAX: usize = 40_000;
 
 /// Data flows beyond which one observation of each is evidence enough.
 const FLOWS_WELL_PROVED: usize = 10_000;

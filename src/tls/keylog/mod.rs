@@ -118,7 +118,7 @@ impl KeyLog {
     #[must_use]
     pub fn client_randoms(&self, most: usize) -> Option<Vec<[u8; 32]>> {
         let mut randoms: Vec<_> =
-            self.tables.iter().flat_map(|table| table.each_id()).take(most + 1).copied().collect();
+            self.tables.iter().flat_map(|table| table.each_id()).take(most.saturating_add(1)).copied().collect();
         if randoms.len() > most {
             return None;
         }
