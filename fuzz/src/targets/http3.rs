@@ -1,19 +1,18 @@
 //! The streams of HTTP/3: however their bytes are cut, the same exchanges.
-#![no_main]
 
+use crate::pieces::{Piece, all_said, check, context, pieces, recut};
 use divulge::http::Output;
 use divulge::http::h3::{Http3, Multiplexed};
 use divulge::model::{Direction, Timestamp};
-use divulge_fuzz::{Piece, all_said, context, pieces, recut};
-use libfuzzer_sys::fuzz_target;
 
 /// The bit of a piece's first byte that says the stream ends; the low bits are the stream's number.
 const END: u8 = 0x40;
 
-fuzz_target!(|data: &[u8]| {
+/// Reads one input.
+pub fn target(data: &[u8]) {
     let whole = pieces(data);
     assert_eq!(run(&whole, <[Piece<'_>]>::to_vec), run(&whole, recut));
-});
+}
 
 fn run<'a>(pieces: &[Piece<'a>], cut: impl Fn(&[Piece<'a>]) -> Vec<Piece<'a>>) -> Vec<String> {
     let mut out = Output::default();
@@ -29,5 +28,6 @@ fn run<'a>(pieces: &[Piece<'a>], cut: impl Fn(&[Piece<'a>]) -> Vec<Piece<'a>>) -
         }
     }
     http.finish(&mut out);
+    check(&out);
     all_said(&out)
 }

@@ -1,13 +1,12 @@
 //! TLS records and handshakes in both directions, and the hello of a client alone.
-#![no_main]
 
+use crate::pieces::pieces;
 use divulge::model::KeySource;
 use divulge::tls::{KeyLog, Output, TlsSession, hello};
-use divulge_fuzz::pieces;
-use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 
-fuzz_target!(|data: &[u8]| {
+/// Reads one input.
+pub fn target(data: &[u8]) {
     let _ = hello::client_hello(data);
     let _ = hello::server_hello(data);
     let mut keys = KeyLog::new();
@@ -24,4 +23,4 @@ fuzz_target!(|data: &[u8]| {
         session.chunk(piece.chunk(), &mut out);
         out.clear();
     }
-});
+}

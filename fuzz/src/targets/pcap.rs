@@ -1,17 +1,16 @@
 //! A pcap or pcapng file or stream, of any bytes.
-#![no_main]
 
 use divulge::capture::Capture;
 use divulge::model::CaptureItem;
-use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 
 const HEAD: &[u8] = &[0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 1, 0, 0, 0];
 
-fuzz_target!(|data: &[u8]| {
+/// Reads one input.
+pub fn target(data: &[u8]) {
     read([HEAD, data].concat());
     read(data.to_vec());
-});
+}
 
 fn read(bytes: Vec<u8>) {
     let Ok(mut capture) = Capture::from_memory("fuzz", Arc::new(bytes)) else { return };

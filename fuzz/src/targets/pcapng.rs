@@ -1,9 +1,7 @@
 //! A pcapng file of any blocks: section header, one Ethernet interface, then the input.
-#![no_main]
 
 use divulge::capture::Capture;
 use divulge::model::CaptureItem;
-use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
 
 const HEAD: &[u8] = &[
@@ -11,10 +9,11 @@ const HEAD: &[u8] = &[
     0xff, 28, 0, 0, 0, 1, 0, 0, 0, 20, 0, 0, 0, 1, 0, 0, 0, 0, 0, 4, 0, 20, 0, 0, 0,
 ];
 
-fuzz_target!(|data: &[u8]| {
+/// Reads one input.
+pub fn target(data: &[u8]) {
     read([HEAD, data].concat());
     read(data.to_vec());
-});
+}
 
 fn read(bytes: Vec<u8>) {
     let Ok(mut capture) = Capture::from_memory("fuzz", Arc::new(bytes)) else { return };

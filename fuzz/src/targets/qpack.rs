@@ -1,15 +1,14 @@
 //! QPACK: instructions and field sections in turn; however the instructions are cut, the same fields.
-#![no_main]
 
+use crate::pieces::{Piece, pieces, recut};
 use divulge::http::h3::qpack::Decoder;
 use divulge::model::Direction;
-use divulge_fuzz::{Piece, pieces, recut};
-use libfuzzer_sys::fuzz_target;
 
-fuzz_target!(|data: &[u8]| {
+/// Reads one input.
+pub fn target(data: &[u8]) {
     let whole = pieces(data);
     assert_eq!(run(&whole), run(&recut_instructions(&whole)));
-});
+}
 
 /// What goes to the server are instructions, what goes to the client are sections, which come whole.
 fn recut_instructions<'a>(whole: &[Piece<'a>]) -> Vec<Piece<'a>> {
@@ -30,7 +29,10 @@ fn run(pieces: &[Piece<'_>]) -> Vec<String> {
                 if piece.gap > 0 {
                     decoder.lose(piece.gap, &mut weirds);
                 }
-                decoder.instructions(piece.bytes, &mut weirds);
+                let unread = decoder.instructions(piece.bytes, &mut weirds);
+                if unread > 0 {
+                    decoder.lose(unread, &mut weirds);
+                }
             }
             Direction::ToClient => {
                 lines.push(format!("{:?}", decoder.awaits(piece.bytes)));

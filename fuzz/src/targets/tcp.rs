@@ -1,14 +1,13 @@
 //! Segments of one stream in any order, overlapping and repeated: what is delivered is the stream, and with all of it
 //! there nothing is missing.
-#![no_main]
 
 use divulge::flow::{Delivery, Segment, TcpStream};
 use divulge::model::Timestamp;
-use libfuzzer_sys::fuzz_target;
 
 const LEN: usize = 4_096;
 
-fuzz_target!(|data: &[u8]| {
+/// Reads one input.
+pub fn target(data: &[u8]) {
     let [s0, s1, s2, s3, holes, rest @ ..] = data else { return };
     let start = u32::from_be_bytes([*s0, *s1, *s2, *s3]);
     let stream: Vec<u8> = (0..LEN).map(|at| (at % 251) as u8).collect();
@@ -45,4 +44,4 @@ fuzz_target!(|data: &[u8]| {
     if holes & 1 == 0 {
         assert_eq!((seen, lost), (stream, 0));
     }
-});
+}
