@@ -51,6 +51,8 @@ pub(super) struct Side {
     /// A message boundary was lost since the last message.
     lost: bool,
     skipping: bool,
+    /// In a line too long to be kept.
+    pub(super) overlong: bool,
 }
 
 #[derive(Debug, Default)]
@@ -215,7 +217,7 @@ impl Http1 {
     }
 
     /// The kind of message a side carries, once known.
-    fn wanted(&self, side: usize) -> Option<Kind> {
+    pub(super) fn wanted(&self, side: usize) -> Option<Kind> {
         self.swapped.map(|swapped| if (side == 1) == swapped { Kind::Request } else { Kind::Response })
     }
 
@@ -223,7 +225,7 @@ impl Http1 {
         matches!(self.swapped, Some(true)) as usize
     }
 
-    fn run(&mut self, side: usize, mut input: &[u8], ts: Timestamp, out: &mut Output) {
+    pub(super) fn run(&mut self, side: usize, mut input: &[u8], ts: Timestamp, out: &mut Output) {
         while !input.is_empty() && !self.done {
             let taken = match &self.sides[side].state {
                 State::Start => self.at_start(side, input, ts, out),
@@ -270,41 +272,14 @@ impl Http1 {
         taken
     }
 
-    /// At a line start while looking for a message.
-    fn at_line(&mut self, side: usize, input: &[u8], ts: Timestamp, out: &mut Output) -> usize {
-        let (taken, verdict) = self.look(side, input, ts, Place::Anywhere);
-        match verdict {
-            Err(NeedMore) => {}
-            Ok(Some(kind)) => self.begin_head(side, kind, out),
-            Ok(None) => {
-                let buf = &mut self.sides[side].buf;
-                let skipped = std::mem::take(buf);
-                self.sides[side].state = State::Seek { line_start: skipped.ends_with(b"\n") };
-                self.skip(side, &skipped, out);
-            }
-        }
-        taken
-    }
-
-    fn skip_line(&mut self, side: usize, input: &[u8], ts: Timestamp, out: &mut Output) -> usize {
-        let line = memchr(b'\n', input).map(|end| end + 1);
-        if line.is_some() {
-            self.sides[side].state = State::Seek { line_start: true };
-        }
-        let skipped = line.unwrap_or(input.len());
-        self.sides[side].started = ts;
-        self.skip(side, &input[..skipped], out);
-        skipped
-    }
-
-    fn skip(&mut self, side: usize, bytes: &[u8], out: &mut Output) {
+    pub(super) fn skip(&mut self, side: usize, bytes: &[u8], out: &mut Output) {
         let direction = if side == 0 { Direction::ToServer } else { Direction::ToClient };
         let gap = u64::from(!std::mem::replace(&mut self.sides[side].skipping, true));
         out.skip(StreamChunk { direction, ts: self.sides[side].started, bytes, gap });
     }
 
     /// Looks whether a message begins at what is buffered and `input`, buffering of it what it must.
-    fn look(
+    pub(super) fn look(
         &mut self,
         side: usize,
         input: &[u8],
@@ -335,7 +310,7 @@ impl Http1 {
     }
 
     /// A start line was recognised; the buffer holds what was read of the head.
-    fn begin_head(&mut self, side: usize, kind: Kind, out: &mut Output) {
+    pub(super) fn begin_head(&mut self, side: usize, kind: Kind, out: &mut Output) {
         if self.swapped.is_none() {
             let swapped = (kind == Kind::Request) == (side == 1);
             self.swapped = Some(swapped);
@@ -453,7 +428,7 @@ impl Http1 {
         if !matches!(side.state, State::Held) {
             side.state = State::Seek { line_start };
         }
-        side.lost = true;
+        (side.lost, side.overlong) = (true, false);
     }
 
     /// Ends what a side is in the middle of.
@@ -463,6 +438,7 @@ impl Http1 {
         let Side { state, buf, scan, .. } = &mut self.sides[side];
         let bytes = std::mem::take(buf);
         *scan = HeadScan::default();
+        let in_line = matches!(state, State::Seek { line_start: false });
         let cut = wanted != Some(Kind::Response) && is_cut_request(&bytes);
         let kind = match state {
             State::Held => return,
@@ -488,7 +464,9 @@ impl Http1 {
             }
             None => {
                 self.skip(side, &bytes, out);
-                self.weird("start line that breaks off", out);
+                if !in_line {
+                    self.weird("start line that breaks off", out);
+                }
             }
         }
     }

@@ -13,6 +13,7 @@ mod head;
 mod http1;
 mod huffman;
 mod probe;
+mod resync;
 mod streams;
 mod switching;
 pub mod websocket;

@@ -138,13 +138,17 @@ fn is_version(version: &[u8]) -> bool {
     version.starts_with(b"HTTP/") && version.len() <= 10
 }
 
+fn is_whole_version(version: &[u8]) -> bool {
+    matches!(version, [b'H', b'T', b'T', b'P', b'/', b'0' | b'1', b'.', b'0'..=b'9'])
+}
+
 /// Whether a request line begins here.
 pub(super) fn request_line(bytes: &[u8], place: Place) -> Probe {
     let Some(end) = bytes.iter().take(METHOD_MAX + 1).position(|&byte| !is_token(byte)) else {
         return if bytes.len() > METHOD_MAX { Probe::No } else { Probe::Unsure };
     };
     match bytes[end] {
-        b' ' if end > 0 && !is_tail(&bytes[..end]) => {}
+        b' ' if end > 0 && !is_tail(&bytes[..end]) && !is_glued(&bytes[..end]) => {}
         b'\r' | b'\n' if place == Place::Boundary && is_known(&bytes[..end]) => {}
         _ => return Probe::No,
     }
@@ -163,9 +167,8 @@ pub(super) fn request_line(bytes: &[u8], place: Place) -> Probe {
 }
 
 fn well_formed(line: RequestLine<'_>) -> Probe {
-    let version = matches!(line.version, [b'H', b'T', b'T', b'P', b'/', b'0' | b'1', b'.', b'0'..=b'9']);
     let method = line.method.iter().all(|byte| byte.is_ascii_uppercase() || matches!(byte, b'-' | b'_'));
-    if version && method { Probe::Yes } else { Probe::No }
+    if is_whole_version(line.version) && method { Probe::Yes } else { Probe::No }
 }
 
 /// `GET /` alone (HTTP/0.9), or a request line that lacks its version or target but has header lines after it.
@@ -188,6 +191,33 @@ fn without_version(line: RequestLine<'_>, after: &[u8]) -> Probe {
 /// Whether a method is only the end of a known one, whose beginning was not captured.
 fn is_tail(method: &[u8]) -> bool {
     !is_known(method) && METHODS.split(' ').any(|known| known.as_bytes().ends_with(method))
+}
+
+/// Where a known method ends these bytes behind something else, which no method has right before its last word: the
+/// end of a body that nobody announced (`a=1&b=2GET`).
+fn known_at_end(bytes: &[u8]) -> Option<usize> {
+    let start = METHODS.split(' ').filter_map(|known| bytes.strip_suffix(known.as_bytes())).map(<[u8]>::len).min()?;
+    let glued = start > 0 && matches!(bytes[start - 1], b'A'..=b'Z' | b'_' | b'-');
+    (!glued).then_some(start)
+}
+
+/// Where in a line that begins with something else a request line stands that ends it.
+pub(super) fn request_inside(line: &[u8]) -> Option<usize> {
+    let line = line.trim_ascii_end();
+    let RequestLine { version, .. } = RequestLine::cut(line);
+    if !is_whole_version(version) {
+        return None;
+    }
+    let starts = memchr::memchr_iter(b' ', line).filter(|&space| {
+        let target = &line[space + 1..];
+        target.starts_with(b"/") || target.starts_with(b"http://")
+    });
+    starts.filter_map(|space| known_at_end(&line[..space])).next()
+}
+
+/// Whether a method drags something else along.
+fn is_glued(method: &[u8]) -> bool {
+    !is_known(method) && known_at_end(method).is_some_and(|start| start > 0)
 }
 
 /// Whether bytes begin with a known method and the beginning of a target, or with a version: an HTTP/1 message it is,
@@ -277,6 +307,8 @@ mod tests {
             "\r\nPOST /a b?c HTTP/1.0\r\n",
             "get /x HTTP/1.1\n",
             "CCM_POST / HTTP/1.\n",
+            "BITS_POST / HTTP/1.1\n",
+            "ORDERPATCH / HTTP/1.1\n",
             "M-SEARCH * HTTP/1.1\r\n",
             "NOTIFY * HTTP/1.1\r\n",
             "GET / HTTP/d.1\r\n",
@@ -304,6 +336,8 @@ mod tests {
             b"OPTIONSHTTP/1.1\nHost: a\n",
             b"HTTP/1.1 abc",
             b"T / HTTP/1.1\r\n",
+            b"abcGET / HTTP/1.1\r\n",
+            b"12PUT / HTTP/1.1\r\n",
             b"220 ready\r\n",
         ] {
             assert_eq!(probe(ToServer, bytes), Probe::No, "{:?}", String::from_utf8_lossy(bytes));

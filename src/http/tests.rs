@@ -194,6 +194,16 @@ fn request_lines_cut_by_the_snap_length_keep_what_they_have() {
 }
 
 #[test]
+fn a_body_nobody_announced_does_not_hide_the_next_request() {
+    let steps = [client("POST /1 HTTP/1.1\r\nHost: a\r\n\r\n{\"a\": 1 /2}GET /2 HTTP/1.1\r\nHost: b\r\n\r\n")];
+    for size in [1, 3, usize::MAX] {
+        let out = run(&steps, size);
+        assert_eq!(out.exchanges.iter().map(line).collect::<Vec<_>>(), ["0: POST /1 a [] -> -", "1: GET /2 b [] -> -"]);
+        assert_eq!(out.skipped_bytes, 11);
+    }
+}
+
+#[test]
 fn the_end_of_a_method_is_no_method() {
     let steps = [
         client("GET /1 HTTP/1.1\r\n\r\n"),

@@ -369,6 +369,10 @@ impl Probing {
             Verdict::Unsure => Some(self.begin(shared, Verdict::Unknown, None, out)),
             // A request line may be longer than what is held here; the parser has a cap of its own.
             Verdict::MaybeHttp1 => Some(self.begin(shared, Verdict::Http1, None, out)),
+            // The answer to a request line that was cut may have lost its beginning.
+            Verdict::Unknown if self.held.iter().any(|held| http::begins_message(&held.bytes)) => {
+                Some(self.begin(shared, Verdict::Http1, None, out))
+            }
             verdict => Some(self.begin(shared, verdict, None, out)),
         }
     }
@@ -574,6 +578,19 @@ mod tests {
         use Direction::ToServer;
         let read = requests(&[(ToServer, 0, "GET /first?id=1"), (ToServer, 40, "GET /second HTTP/1.1\r\n\r\n")]);
         assert_eq!(read, ["GET /first?id=1", "GET /second"]);
+    }
+
+    #[test]
+    fn an_answer_without_its_beginning_does_not_hide_a_request_that_was_cut() {
+        use Direction::{ToClient, ToServer};
+        let read = requests(&[
+            (ToServer, 0, "GET /1?id=8615"),
+            (ToClient, 0, "\u{1}\u{2} end of a body"),
+            (ToServer, 300, "GET /2?id=8615"),
+            (ToClient, 0, "\u{1}\u{2} end of another"),
+            (ToServer, 300, "GET /3?id=8615"),
+        ]);
+        assert_eq!(read, ["GET /1?id=8615", "GET /2?id=8615", "GET /3?id=8615"]);
     }
 
     #[test]
