@@ -110,6 +110,7 @@ impl Sink for Emitter<'_> {
                 | Event::Rendered(_)
                 | Event::Name(_)
                 | Event::Weird(_)
+                | Event::Open(_)
                 | Event::Flow(_),
             ) => {}
         }

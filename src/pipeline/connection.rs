@@ -282,6 +282,14 @@ impl Stack {
         matches!(self, Self::Tls(layer) if layer.is_waiting())
     }
 
+    /// Bytes of a session that waits for keys, and why it is closed.
+    pub(super) fn closed_so_far(&self) -> Option<(u64, OpaqueReason)> {
+        match self {
+            Self::Tls(layer) => layer.closed_so_far(),
+            _ => None,
+        }
+    }
+
     /// Keys that come from now on are too late.
     pub(super) fn stop_waiting(&mut self, shared: &mut Shared, out: &mut Collected) {
         if let Self::Tls(layer) = self {

@@ -22,6 +22,8 @@ pub enum Event {
     Name(SeenName),
     /// Traffic that made no sense.
     Weird(Weird),
+    /// How a flow that is open stands, from time to time; only where the capture is still coming in.
+    Open(Box<FlowSummary>),
     /// A flow ended.
     Flow(Box<FlowSummary>),
 }

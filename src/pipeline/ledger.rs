@@ -5,7 +5,7 @@ use super::event::{Event, FlowSummary};
 use super::names::AddressNames;
 use crate::attribute::Attributor;
 use crate::model::{
-    Confidence, Coverage, DataFlow, DataType, HostSummary, Mark, MarkKind, NameKind, NameSource, Observation,
+    Confidence, Coverage, DataFlow, DataType, FlowId, HostSummary, Mark, MarkKind, NameKind, NameSource, Observation,
     OpaqueReason, Party, Role, Timestamp, Weird, WeirdCount,
 };
 use rustc_hash::FxHashMap;
@@ -51,6 +51,7 @@ impl Consent {
     }
 }
 
+#[derive(Clone)]
 struct HostCount {
     party: Arc<Party>,
     named_by: NameSource,
@@ -61,12 +62,46 @@ struct HostCount {
     exchanges: u64,
 }
 
+impl HostCount {
+    fn new(party: Arc<Party>, named_by: NameSource) -> Self {
+        Self { party, named_by, flows: 0, bytes: 0, opaque: BTreeMap::new(), opaque_bytes: 0, exchanges: 0 }
+    }
+
+    fn add(&mut self, flow: &FlowSummary, named_by: NameSource) {
+        self.named_by = self.named_by.min(named_by);
+        self.flows += 1;
+        self.bytes += flow.bytes;
+        self.opaque_bytes += flow.opaque_bytes;
+        self.exchanges += u64::from(flow.exchanges);
+        if let (Some(reason), true) = (flow.opaque_reason, flow.opaque_bytes > 0) {
+            *self.opaque.entry(reason).or_default() += flow.opaque_bytes;
+        }
+    }
+
+    fn summary(&self, host: &Arc<str>) -> HostSummary {
+        // Most bytes first; of equals the first by name, so that runs agree.
+        let reason = self.opaque.iter().max_by_key(|&(reason, bytes)| (bytes, std::cmp::Reverse(reason)));
+        HostSummary {
+            host: Arc::clone(host),
+            named_by: self.named_by,
+            party: Arc::clone(&self.party),
+            flows: self.flows,
+            bytes: self.bytes,
+            opaque_bytes: self.opaque_bytes,
+            opaque_reason: reason.map(|(&reason, _)| reason),
+            exchanges: self.exchanges,
+        }
+    }
+}
+
 /// Totals of a run.
 pub struct Ledger {
     attributor: Attributor,
     parties: FxHashMap<Arc<str>, Arc<Party>>,
     names: AddressNames,
     hosts: BTreeMap<Arc<str>, HostCount>,
+    /// Flows that have not ended, as they stood when they were last told of.
+    open: BTreeMap<FlowId, FlowSummary>,
     data_flows: FxHashMap<(DataType, Arc<str>, Role), DataFlow>,
     weirds: BTreeMap<(crate::model::Layer, &'static str), u64>,
     consent: Consent,
@@ -97,6 +132,7 @@ impl Ledger {
             parties: FxHashMap::default(),
             names: AddressNames::default(),
             hosts: BTreeMap::new(),
+            open: BTreeMap::new(),
             data_flows: FxHashMap::default(),
             weirds: BTreeMap::new(),
             consent: Consent::of(marks),
@@ -122,7 +158,11 @@ impl Ledger {
                 }
             }
             Event::Weird(weird) => self.weird(weird),
-            Event::Flow(flow) => self.flow(flow),
+            Event::Open(flow) => drop(self.open.insert(flow.id, FlowSummary::clone(flow))),
+            Event::Flow(flow) => {
+                self.open.remove(&flow.id);
+                self.flow(flow);
+            }
         }
     }
 
@@ -146,27 +186,23 @@ impl Ledger {
         flows.into_iter().map(|(_, flow)| flow.clone()).collect()
     }
 
-    /// The hosts, by name.
+    /// The hosts, by name; those of flows that are open among them.
     #[must_use]
     pub fn hosts(&self) -> Vec<HostSummary> {
-        self.hosts
-            .iter()
-            .map(|(host, count)| HostSummary {
-                host: Arc::clone(host),
-                named_by: count.named_by,
-                party: Arc::clone(&count.party),
-                flows: count.flows,
-                bytes: count.bytes,
-                opaque_bytes: count.opaque_bytes,
-                // Most bytes first; of equals the first by name, so that runs agree.
-                opaque_reason: count
-                    .opaque
-                    .iter()
-                    .max_by_key(|&(reason, bytes)| (bytes, std::cmp::Reverse(reason)))
-                    .map(|(&r, _)| r),
-                exchanges: count.exchanges,
-            })
-            .collect()
+        if self.open.is_empty() {
+            return self.hosts.iter().map(|(host, count)| count.summary(host)).collect();
+        }
+        let mut hosts = self.hosts.clone();
+        for flow in self.open.values() {
+            let (host, named_by) = self.host_of(flow);
+            if hosts.len() >= HOSTS_MAX && !hosts.contains_key(&host) {
+                continue;
+            }
+            let known = self.parties.get(&host).map(Arc::clone);
+            let party = known.unwrap_or_else(|| self.attributor.party(&host));
+            hosts.entry(host).or_insert_with(|| HostCount::new(party, named_by)).add(flow, named_by);
+        }
+        hosts.iter().map(|(host, count)| count.summary(host)).collect()
     }
 
     /// Odd traffic, by layer and reason.
@@ -298,23 +334,7 @@ impl Ledger {
             return;
         }
         let party = self.party(&host);
-        let count = self.hosts.entry(host).or_insert_with(|| HostCount {
-            party,
-            named_by,
-            flows: 0,
-            bytes: 0,
-            opaque: BTreeMap::new(),
-            opaque_bytes: 0,
-            exchanges: 0,
-        });
-        count.named_by = count.named_by.min(named_by);
-        count.flows += 1;
-        count.bytes += flow.bytes;
-        count.opaque_bytes += flow.opaque_bytes;
-        count.exchanges += u64::from(flow.exchanges);
-        if let (Some(reason), true) = (flow.opaque_reason, flow.opaque_bytes > 0) {
-            *count.opaque.entry(reason).or_default() += flow.opaque_bytes;
-        }
+        self.hosts.entry(host).or_insert_with(|| HostCount::new(party, named_by)).add(flow, named_by);
     }
 }
 
@@ -363,6 +383,23 @@ mod tests {
             tls: Some(Arc::new(tls)),
             exchanges: 0,
         }))
+    }
+
+    #[test]
+    fn a_flow_that_is_open_is_seen_and_counted_once_when_it_ends() {
+        let rules = RuleSet::builtin().unwrap_or_else(|errors| panic!("{errors:?}"));
+        let mut ledger = Ledger::new(Attributor::new(Arc::new(rules), &[]), &[]);
+        let Event::Flow(ended) = flow(Some("api.example.com"), &[]) else { panic!("a flow") };
+        for bytes in [3, 7] {
+            ledger.record(&mut Event::Open(Box::new(FlowSummary { bytes, opaque_bytes: bytes, ..(*ended).clone() })));
+            let hosts = ledger.hosts();
+            assert_eq!((hosts.len(), hosts[0].flows, hosts[0].opaque_bytes), (1, 1, bytes));
+            assert_eq!(hosts[0].opaque_reason, Some(OpaqueReason::NoKey));
+        }
+        assert_eq!(ledger.coverage().flows, 0, "only what ended is counted for good");
+        ledger.record(&mut Event::Flow(ended));
+        let hosts = ledger.hosts();
+        assert_eq!((hosts[0].flows, hosts[0].bytes, ledger.coverage().bytes), (1, 10, 10));
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod quic_tests;
 mod ready;
 mod resolvers;
 mod shard;
+mod tcp_flow;
 mod tls_layer;
 mod tunnels;
 mod udp;

@@ -103,7 +103,7 @@ impl Seen {
                 Event::Name(name) => self.names.push(name),
                 Event::Flow(flow) => self.flows.push(*flow),
                 Event::Weird(weird) => self.weirds.push(weird),
-                Event::Observed(_) | Event::Ended | Event::Rendered(_) => {}
+                Event::Observed(_) | Event::Ended | Event::Rendered(_) | Event::Open(_) => {}
             }
         }
     }

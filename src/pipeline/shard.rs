@@ -6,18 +6,16 @@ use super::budget::{self, Account};
 use super::collected::{Collected, host_of};
 use super::connection::{LateKeys, Shared, Stack};
 use super::event::{Event, FlowSummary};
-use super::intake::{Item, ItemKind, PacketItem, TcpItem};
+use super::intake::{Item, ItemKind, PacketItem};
 use super::observe::Observer;
 use super::paths::Paths;
 use super::quic_layer::QuicLayer;
 use super::ready::ReadyItem;
+use super::tcp_flow::TcpState;
 use super::tls_layer::NO_LONGER_HELD;
 use super::udp::{Extent, UdpFlow};
 use super::unknown::Unknown;
-use crate::flow::{Conversation, Delivery, Segment};
-use crate::model::{
-    Direction, FlowId, Layer, NameSource, OpaqueReason, StreamChunk, Timestamp, TlsInfo, TransportProtocol, Weird,
-};
+use crate::model::{FlowId, Layer, NameSource, OpaqueReason, Timestamp, TlsInfo, TransportProtocol, Weird};
 use crate::quic;
 use crate::tls::KeyLog;
 use rustc_hash::FxHashMap;
@@ -27,6 +25,9 @@ use std::sync::Arc;
 
 /// Turns an exchange into bytes where nothing else is wanted of it.
 pub type Renderer = Arc<dyn Fn(&crate::model::Exchange, &mut Vec<u8>) + Send + Sync>;
+
+/// Nanoseconds of the capture between two looks at a flow that is open.
+const TOLD_EVERY: i64 = 1_000_000_000;
 
 /// One event with the order of the item it came of.
 pub(super) type Ordered = (u64, Event);
@@ -60,6 +61,8 @@ struct FlowState {
     exchanges: u32,
     /// Whether it goes on with the connections of another flow, which knows what was read.
     follows: bool,
+    /// When it was last told how it stands, and why it was closed then.
+    told: Option<(Timestamp, Option<OpaqueReason>)>,
     content: Content,
 }
 
@@ -68,14 +71,6 @@ enum Content {
     Udp(UdpFlow),
     /// Exchanges that need no reading; the TLS session of the first.
     Ready(Option<Arc<TlsInfo>>),
-}
-
-struct TcpState {
-    streams: Conversation,
-    stack: Stack,
-    /// Set once both directions ended and everything has left: what is to be known of the session afterwards. Late
-    /// packets are repeats.
-    over: Option<Option<Arc<TlsInfo>>>,
 }
 
 impl Shard {
@@ -125,9 +120,15 @@ impl Shard {
 
     /// Takes an item; appends the events it leads to.
     pub(super) fn item(&mut self, item: Item<'_>, events: &mut Vec<Ordered>) {
-        let id = item.flow;
+        let (id, order) = (item.flow, item.order);
         self.take(item, events);
         self.note_waiting(id);
+        if self.late_keys == LateKeys::Possible
+            && let Some(flow) = self.flows.get_mut(&id)
+            && let Some(so_far) = flow.so_far()
+        {
+            events.push((order, Event::Open(Box::new(so_far))));
+        }
     }
 
     fn take(&mut self, item: Item<'_>, events: &mut Vec<Ordered>) {
@@ -365,6 +366,7 @@ impl FlowState {
             host: None,
             exchanges: 0,
             follows: false,
+            told: None,
             content,
         }
     }
@@ -484,6 +486,25 @@ impl FlowState {
         }
     }
 
+    /// How the flow stands, where that is worth telling again while it is open.
+    fn so_far(&mut self) -> Option<FlowSummary> {
+        let quiet = self.told.is_some_and(|(told, _)| self.last_ts.nanos().saturating_sub(told.nanos()) < TOLD_EVERY);
+        let closed = match &self.content {
+            Content::Tcp(tcp) => tcp.stack.closed_so_far(),
+            Content::Udp(udp) => udp.quic().filter(|quic| quic.is_waiting()).map(|_| (self.bytes, OpaqueReason::NoKey)),
+            Content::Ready(_) => None,
+        };
+        let reason = self.opaque_reason.or(closed.map(|(_, reason)| reason));
+        if self.bytes == 0 || quiet && self.told.is_some_and(|(_, told)| told == reason) {
+            return None;
+        }
+        self.told = Some((self.last_ts, reason));
+        let mut summary = self.summary();
+        summary.opaque_reason = reason;
+        summary.opaque_bytes = (summary.opaque_bytes + closed.map_or(0, |(bytes, _)| bytes)).min(self.bytes);
+        Some(summary)
+    }
+
     fn summary(&self) -> FlowSummary {
         let tls = match &self.content {
             Content::Tcp(tcp) => tcp.over.clone().unwrap_or_else(|| tcp.stack.tls()),
@@ -505,84 +526,6 @@ impl FlowState {
             tls,
             exchanges: self.exchanges,
         }
-    }
-}
-
-impl TcpState {
-    fn packet(
-        &mut self,
-        shared: &mut Shared,
-        packet: &PacketItem<'_>,
-        header: TcpItem,
-        ts: Timestamp,
-        bytes: &mut u64,
-        out: &mut Collected,
-    ) {
-        let TcpItem { seq, ack, syn, fin, rst } = header;
-        if self.over.is_some() {
-            return;
-        }
-        let direction = packet.direction;
-        let segment = Segment { seq, syn, fin, payload: &packet.payload, missing: packet.missing, ts };
-        // A reset's own bytes are no data of the stream (RFC 9293 §3.5.3 allows text that says why).
-        let mut fits = true;
-        if !rst {
-            let Self { streams, stack, .. } = self;
-            fits = streams.segment(direction, &segment, ack, &mut |direction, delivery| {
-                deliver(stack, shared, direction, delivery, bytes, out);
-            });
-        }
-        if !fits {
-            out.weird(Weird { layer: Layer::Flow, flow: Some(shared.flow), reason: "segment far outside the window" });
-        }
-        if rst && self.streams.reset(direction, seq) {
-            self.flush(shared, bytes, out);
-            self.stack.close(shared, direction, ts, out);
-        }
-        if self.streams.ended() && !self.stack.is_waiting() {
-            self.finish(shared, bytes, ts, out);
-        }
-    }
-
-    /// Lets everything leave, and the parsers go: a closed connection is kept only to know its late packets.
-    fn finish(&mut self, shared: &mut Shared, bytes: &mut u64, ts: Timestamp, out: &mut Collected) {
-        if self.over.is_some() {
-            return;
-        }
-        self.flush(shared, bytes, out);
-        self.stack.finish(shared, ts, out);
-        shared.flush_skipped(out);
-        self.over = Some(self.stack.tls());
-        self.stack = Stack::new();
-    }
-
-    fn flush(&mut self, shared: &mut Shared, bytes: &mut u64, out: &mut Collected) {
-        let Self { streams, stack, .. } = self;
-        streams.flush(&mut |direction, delivery| deliver(stack, shared, direction, delivery, bytes, out));
-    }
-}
-
-fn deliver(
-    stack: &mut Stack,
-    shared: &mut Shared,
-    direction: Direction,
-    delivery: Delivery<'_>,
-    total: &mut u64,
-    out: &mut Collected,
-) {
-    match delivery {
-        Delivery::Bytes { bytes, gap, ts } => {
-            *total += bytes.len() as u64;
-            if gap > 0 {
-                out.weird(Weird {
-                    layer: Layer::Flow,
-                    flow: Some(shared.flow),
-                    reason: "bytes missing in the capture",
-                });
-            }
-            stack.chunk(shared, StreamChunk { direction, ts, bytes, gap }, out);
-        }
-        Delivery::End { ts } => stack.close(shared, direction, ts, out),
     }
 }
 

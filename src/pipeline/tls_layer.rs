@@ -177,6 +177,12 @@ impl TlsLayer {
         self.session.held() + waiting + self.inner.held()
     }
 
+    /// Bytes that are closed as long as no keys come, and why.
+    pub(super) fn closed_so_far(&self) -> Option<(u64, OpaqueReason)> {
+        let held = self.held.as_ref()?;
+        Some((held.opaque_bytes, held.reason?))
+    }
+
     pub(super) fn is_waiting(&self) -> bool {
         self.held.is_some() || self.inner.is_waiting()
     }

@@ -494,3 +494,40 @@ fn the_second_signal_kills() {
     child.wait().expect("a child can be waited for");
     writer.join().expect("the writer does not panic");
 }
+
+#[test]
+fn open_flows_that_stay_closed_are_told_of_while_the_capture_comes_in() {
+    use divulge::model::{Frame, LinkType, OpaqueReason, Timestamp};
+    use divulge::pipeline::{Event, LateKeys, Pipeline, Settings};
+    let (packets, _) = secret(0);
+    let last = last_data(&packets, Way::ToClient);
+    let mut pipeline = Pipeline::new(&Settings { late_keys: LateKeys::Possible, ..Settings::default() });
+    let (mut told, mut ended) = (Vec::new(), Vec::new());
+    for (number, packet) in (1..).zip(&packets[..=last]) {
+        let data = Link::Ethernet.frame(packet, "");
+        pipeline.handle_frame(&Frame {
+            number,
+            ts: Timestamp::from_nanos(packet.ts),
+            link: LinkType(1),
+            data: &data,
+            original_len: u32::try_from(data.len()).expect("a short frame"),
+            app: None,
+        });
+        while let Some(event) = pipeline.poll_event() {
+            if let Event::Open(flow) = event {
+                told.push((flow.tls.as_ref().and_then(|tls| tls.sni.clone()), flow.opaque_reason));
+            }
+        }
+    }
+    assert_eq!(told.first(), Some(&(Some("api.lvtu.example".to_owned()), None)));
+    assert_eq!(told.last().expect("told").1, Some(OpaqueReason::NoKey));
+    pipeline.finish();
+    while let Some(event) = pipeline.poll_event() {
+        match event {
+            Event::Open(_) => panic!("it has ended"),
+            Event::Flow(flow) => ended.push(flow.opaque_reason),
+            _ => {}
+        }
+    }
+    assert_eq!(ended, [Some(OpaqueReason::NoKey)]);
+}
