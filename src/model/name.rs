@@ -31,6 +31,17 @@ pub enum NameSource {
 }
 
 impl NameSource {
+    /// Short, for people, where a name is not from the requests themselves; an address says so on its own.
+    #[must_use]
+    pub const fn label(self) -> Option<&'static str> {
+        match self {
+            Self::Http | Self::Address => None,
+            Self::Sni => Some("SNI"),
+            Self::Certificate => Some("cert"),
+            Self::Dns => Some("DNS"),
+        }
+    }
+
     /// As in the contracts.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

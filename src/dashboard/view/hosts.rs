@@ -96,8 +96,10 @@ fn cell(state: &State, row: usize, column: usize) -> (String, Style) {
 fn details(state: &State, row: usize) -> Vec<Piece> {
     let theme = state.theme;
     let Some(host) = state.report.hosts.get(row) else { return Vec::new() };
+    let named_by = host.named_by.label().map_or_else(String::new, |label| format!(" ({label})"));
     let mut pieces = vec![
         text::piece(&host.host, theme.title()),
+        text::piece(&named_by, theme.muted()),
         text::piece(&format!("  {} ({})", host.party.name, host.party.role.as_str()), theme.text()),
     ];
     if host.opaque_bytes > 0 {

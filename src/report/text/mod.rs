@@ -192,7 +192,7 @@ fn coverage(report: &Report, page: &Page<'_>, out: &mut dyn Write) -> io::Result
     let host_width = report
         .hosts
         .iter()
-        .map(|host| width(&neutral(&host.host)))
+        .map(|host| width(&neutral(&named(host))))
         .max()
         .unwrap_or(0)
         .clamp(8, (page.width * 2 / 5).min(40));
@@ -209,7 +209,7 @@ fn coverage(report: &Report, page: &Page<'_>, out: &mut dyn Write) -> io::Result
     for host in hosts {
         let row = format!(
             "{}  {}  {:>9}",
-            pad(&shown(&host.host, host_width), host_width),
+            pad(&shown(&named(host), host_width), host_width),
             pad(&shown(&host.party.name, party_width), party_width),
             bytes(host.bytes),
         );
@@ -224,6 +224,14 @@ fn coverage(report: &Report, page: &Page<'_>, out: &mut dyn Write) -> io::Result
         writeln!(out, "{row}{between}{}", page.ink(Ink::Yellow, &closed))?;
     }
     Ok(())
+}
+
+/// `api.example.com (SNI)`: a host, and what told its name where requests did not.
+fn named(host: &HostSummary) -> String {
+    match host.named_by.label() {
+        Some(label) => format!("{} ({label})", host.host),
+        None => host.host.to_string(),
+    }
 }
 
 /// `4.7 kB`: decimal units.
