@@ -108,6 +108,26 @@ impl Exchanges {
         self.push(|id, index| Entry { id, index, ts, protocol, method, request, response })
     }
 
+    /// Whether a request waits for its response.
+    pub(super) fn is_waited_for(&self) -> bool {
+        self.queue.iter().any(|entry| matches!(entry.response, Slot::Awaited))
+    }
+
+    /// What was opened for a request whose head had not ended: now it has.
+    pub(super) fn describe(&mut self, id: EntryId, protocol: Protocol, method: Method) {
+        if let Some(entry) = self.find(id) {
+            (entry.protocol, entry.method) = (protocol, method);
+        }
+    }
+
+    /// What was opened for a request turned out to be none.
+    pub(super) fn withdraw(&mut self, id: EntryId, out: &mut Output) {
+        if let Some(entry) = self.find(id) {
+            entry.request = Slot::Absent;
+        }
+        self.emit_finished(out);
+    }
+
     /// The exchange a response belongs to: the oldest that waits. After bytes of that side were lost, and unless
     /// requests are sent without waiting, it is the newest, and the responses of those before are lost.
     pub(super) fn open_response(&mut self, ts: Timestamp, protocol: Protocol, lost: bool) -> (EntryId, Method) {

@@ -51,6 +51,8 @@ pub(super) struct Side {
     /// A message boundary was lost since the last message.
     lost: bool,
     skipping: bool,
+    /// The exchange of a request whose response began before its head ended.
+    pub(super) early: Option<EntryId>,
     /// In a line too long to be kept.
     pub(super) overlong: bool,
 }
@@ -104,7 +106,7 @@ enum Extent {
 
 /// How a direction ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum End {
+pub(super) enum End {
     /// The sender closed it.
     Closed,
     /// Bytes are missing from here, or the capture ends.
@@ -263,6 +265,7 @@ impl Http1 {
                     self.weird("bytes that are no HTTP message", out);
                 }
                 self.lose_sync(side, true);
+                self.withdraw_early(side, out);
                 // No start line begins here; the rest is looked through line by line.
                 let seen = std::mem::take(&mut self.sides[side].buf);
                 let started = self.sides[side].started;
@@ -432,7 +435,7 @@ impl Http1 {
     }
 
     /// Ends what a side is in the middle of.
-    fn cut(&mut self, side: usize, end: End, out: &mut Output) {
+    pub(super) fn cut(&mut self, side: usize, end: End, out: &mut Output) {
         self.accept_body(side, out);
         let wanted = self.wanted(side);
         let Side { state, buf, scan, .. } = &mut self.sides[side];
@@ -467,6 +470,7 @@ impl Http1 {
                 if !in_line {
                     self.weird("start line that breaks off", out);
                 }
+                self.withdraw_early(side, out);
             }
         }
     }
@@ -498,7 +502,13 @@ impl Http1 {
             "CONNECT" => Method::Connect,
             _ => Method::Other,
         };
-        let entry = self.exchanges.open_request(self.sides[side].started, head.protocol, method);
+        let entry = match self.sides[side].early.take() {
+            Some(entry) => {
+                self.exchanges.describe(entry, head.protocol, method);
+                entry
+            }
+            None => self.exchanges.open_request(self.sides[side].started, head.protocol, method),
+        };
         match BodyReader::new(framing, head.fields.length_hint(), Body::KEEP_MAX) {
             Some(body) if extent == Extent::Whole => {
                 let refusable = head.fields.expects_continue;
@@ -518,6 +528,7 @@ impl Http1 {
         }
         let Side { started, lost, .. } = &mut self.sides[side];
         let (started, lost) = (*started, std::mem::take(lost));
+        self.open_early(head.protocol);
         let (entry, method) = self.exchanges.open_response(started, head.protocol, lost);
         let switch = match (head.status, method) {
             (SWITCHING_PROTOCOLS, _) => Some(Switch::Upgrade(self.upgrade_to(entry, &head))),
@@ -565,7 +576,10 @@ impl Http1 {
         let RequestHead { method, target, authority, fields, .. } = head;
         let may_switch = method == "CONNECT" || fields.upgrade.is_some();
         let request = Request { method, target, authority, headers: fields.headers, body };
-        if self.switching.is_some() {
+        if let Some((switching, ..)) = &self.switching {
+            if *switching == entry {
+                self.asked = Some((entry, Request { body: Body::default(), ..request.clone() }));
+            }
             self.sides[side].state = State::Held;
         } else if may_switch && !self.unanswered && !self.exchanges.is_answered(entry) {
             let head = Request { body: Body::default(), ..request.clone() };

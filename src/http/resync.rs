@@ -18,6 +18,7 @@ impl Http1 {
             Err(NeedMore) => {}
             Ok(Some(kind)) => self.begin_head(side, kind, out),
             Ok(None) => {
+                self.withdraw_early(side, out);
                 self.sides[side].state = State::Seek { line_start: false };
                 if self.sides[side].buf.ends_with(b"\n") {
                     self.end_line(side, ts, out);

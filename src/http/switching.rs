@@ -1,12 +1,12 @@
 //! The moment an HTTP/1 connection changes to another protocol: holds bytes back until it is known whose they are, then
 //! reads them as HTTP or hands them on.
 
-use super::exchanges::EntryId;
+use super::exchanges::{EntryId, Method};
 use super::head::ResponseHead;
-use super::http1::{Http1, Side, State};
-use super::probe::{Kind, Place, START_LINE_MAX, empty_lines, message_kind};
+use super::http1::{End, Http1, Side, State};
+use super::probe::{Kind, Place, START_LINE_MAX, empty_lines, is_cut_request, message_kind};
 use super::{Handoff, HeldChunk, Output, Switch};
-use crate::model::{Direction, Headers, Request, StreamChunk};
+use crate::model::{Direction, Headers, Protocol, Request, StreamChunk};
 
 /// Most bytes kept while it is open whether the connection changes its protocol.
 pub const HELD_MAX: usize = 64 << 10;
@@ -78,8 +78,39 @@ impl Http1 {
         }
     }
 
+    /// A response begins though the head of its request did not end: the rest of that was lost, which will show only
+    /// with what comes after it. The request keeps its place.
+    pub(super) fn open_early(&mut self, protocol: Protocol) {
+        let side = self.request_side();
+        let Side { state, buf, started, early, .. } = &mut self.sides[side];
+        let begun = match state {
+            State::Head(kind) => *kind == Kind::Request,
+            State::Start | State::Seek { line_start: true } => is_cut_request(buf),
+            State::Seek { line_start: false } | State::Body(_) | State::Held => false,
+        };
+        if !begun || early.is_some() || self.exchanges.is_waited_for() {
+            return;
+        }
+        let method = match buf.split(|&byte| byte == b' ').next() {
+            Some(b"HEAD") => Method::Head,
+            Some(b"CONNECT") => Method::Connect,
+            Some(_) | None => Method::Other,
+        };
+        *early = Some(self.exchanges.open_request(*started, protocol, method));
+    }
+
+    /// What a response took for the beginning of its request is none.
+    pub(super) fn withdraw_early(&mut self, side: usize, out: &mut Output) {
+        if let Some(entry) = self.sides[side].early.take() {
+            self.exchanges.withdraw(entry, out);
+        }
+    }
+
     pub(super) fn hand_off(&mut self, out: &mut Output) {
         let side = self.request_side();
+        if self.sides[side].early.is_some() {
+            self.cut(side, End::Unknown, out);
+        }
         let Side { buf, started, .. } = &mut self.sides[side];
         if !buf.is_empty() {
             let direction = if side == 0 { Direction::ToServer } else { Direction::ToClient };

@@ -204,6 +204,37 @@ fn a_body_nobody_announced_does_not_hide_the_next_request() {
 }
 
 #[test]
+fn a_response_does_not_overtake_a_request_whose_head_was_cut() {
+    let gap = |direction, bytes: &str| Step::Gap(direction, 300, bytes.as_bytes().to_vec());
+    let steps = [
+        client("GET /1 HTTP/1.1\r\nHost: a\r\nUser"),
+        server(OK),
+        gap(ToServer, "HEAD /2?id=861536"),
+        server("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n"),
+        gap(ToServer, "GET /3 HTTP/1.1\r\n\r\n"),
+        server(OK),
+    ];
+    assert_eq!(
+        lines(&steps),
+        ["0: GET /1 a […] -> 200 [ok]", "1: HEAD /2?id=861536 - […] -> 200 []", "2: GET /3 - [] -> 200 [ok]"]
+    );
+}
+
+#[test]
+fn an_upgrade_whose_request_was_cut_is_handed_on_with_it() {
+    let steps = [
+        client("GET /ws HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\nSec-WebSocket-K"),
+        server("HTTP/1.1 101 Switching\r\nUpgrade: websocket\r\n\r\nS"),
+        Step::Gap(ToServer, 30, b"C".to_vec()),
+    ];
+    let out = run(&steps, usize::MAX);
+    assert_eq!(out.exchanges.iter().map(line).collect::<Vec<_>>(), ["0: GET /ws a […] -> 101 []"]);
+    let handoff = out.handoff.unwrap();
+    assert_eq!(handoff.request.map(|request| request.target_text().into_owned()).as_deref(), Some("/ws"));
+    assert_eq!(handoff.rest.iter().map(|chunk| chunk.bytes.as_slice()).collect::<Vec<_>>(), [b"S", b"C"]);
+}
+
+#[test]
 fn the_end_of_a_method_is_no_method() {
     let steps = [
         client("GET /1 HTTP/1.1\r\n\r\n"),
