@@ -7,6 +7,8 @@
 mod budget;
 mod collected;
 mod connection;
+#[cfg(test)]
+mod connection_tests;
 mod event;
 mod http2_layer;
 mod intake;
