@@ -31,7 +31,11 @@ enum Label {
 
 /// Reads a line; none where there is nothing to be kept.
 pub(super) fn read(line: &[u8]) -> Result<Option<Line>, String> {
-    let line = line.trim_ascii();
+    let mut line = line.trim_ascii();
+    // Byte order marks also stand inside, where logs were joined.
+    while let Some(rest) = line.strip_prefix(b"\xef\xbb\xbf") {
+        line = rest.trim_ascii_start();
+    }
     if line.is_empty() || line.starts_with(b"#") {
         return Ok(None);
     }

@@ -79,7 +79,6 @@ impl KeyLog {
 
     /// Adds the lines of `text`; lines end with LF, CRLF or CR. Lines that cannot be used are returned, the others count.
     pub fn add_text(&mut self, source: KeySource, text: &[u8]) -> Vec<KeyLogProblem> {
-        let text = text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text);
         let mut problems = Vec::new();
         let mut line_number = 0;
         let mut rest = text;
@@ -213,6 +212,15 @@ mod tests {
 
     fn line(label: &str, random: u8, secret: u8, len: usize) -> String {
         format!("{label} {} {}", format!("{random:02x}").repeat(32), format!("{secret:02X}").repeat(len))
+    }
+
+    #[test]
+    fn logs_with_byte_order_marks_may_be_joined() {
+        let log_of = |random| [b"\xef\xbb\xbf", line("CLIENT_RANDOM", random, 2, 48).as_bytes(), b"\n"].concat();
+        let mut log = KeyLog::new();
+        assert!(log.add_text(KeySource::Keylog, &[log_of(1), log_of(3)].concat()).is_empty());
+        assert_eq!(log.sessions(), 2);
+        assert_eq!(log.client_randoms(usize::MAX).map(|randoms| randoms.len()), Some(2));
     }
 
     #[test]
