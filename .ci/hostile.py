@@ -186,6 +186,132 @@ def websockets(mb):
     yield from many(mb, 300, make)
 
 
+def h2_floods(mb):
+    """Frames that ask for nothing, without end."""
+    flow = Flow(1)
+    yield from flow.open()
+    yield from flow.send(PREFACE + frame(4, 0, 0, b""))
+    flood = (frame(6, 0, 0, b"12345678") + frame(4, 0, 0, b"\0\1\0\1\0\0" + b"\0\1\0\0\0\0") + frame(8, 0, 0, b"\0\0\0\1") + frame(0x42, 0, 0, b"")) * 400
+    for _ in range((mb << 20) // len(flood)):
+        yield from flow.send(flood, len(flood))
+    yield from flow.send(frame(1, 5, 1, REQUEST))
+
+
+def udp(src, sport, dst, dport, data):
+    return ip(src, dst, 17, struct.pack("!HHHH", sport, dport, 8 + len(data), 0) + data)
+
+
+def dns_names(mb):
+    """Each flow asks for a name of its own, and the answer gives it an address."""
+    for number in range(mb * 1100):
+        label = b"made-up-%d" % number
+        name = bytes([len(label)]) + label + b"\x07example\0\0\1\0\1"
+        sport, ident = 1024 + number % 60000, struct.pack("!H", number & 0xffff)
+        yield udp(host(1), sport, SERVER, 53, ident + b"\1\0\0\1\0\0\0\0\0\0" + name)
+        answer = b"\xc0\x0c\0\1\0\1\0\0\0\x3c\0\4" + host(number)
+        yield udp(SERVER, 53, host(1), sport, ident + b"\x81\x80\0\1\0\1\0\0\0\0" + name + answer)
+
+
+def many_hosts(mb):
+    """Requests to a host of its own each, with an identifier in each."""
+    flow = Flow(1)
+    yield from flow.open()
+    for number in range(mb * 1700):
+        yield from flow.send(b"GET /?imei=861536030196001 HTTP/1.1\r\nHost: a.made-up-%d.example\r\n\r\n" % number)
+
+
+def json_fields(mb):
+    flow = Flow(1)
+    yield from flow.open()
+    for number in range(max(1, mb // 4)):
+        body = b"{" + b",".join(b'"k%d":"861536030196001%d"' % (field, number) for field in range(100_000)) + b"}"
+        head = b"POST / HTTP/1.1\r\nHost: a.example\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+        yield from flow.send(head + body, 60000)
+
+
+def hellos(mb):
+    """A ClientHello for a name of its own on each connection."""
+    for number in range(mb * 2000):
+        name = b"made-up-%d.example" % number
+        sni = struct.pack("!HHHBH", 0, len(name) + 5, len(name) + 3, 0, len(name)) + name
+        versions = b"\0\x2b\0\3\2\3\4"
+        body = b"\3\3" + struct.pack("!Q", number) * 4 + b"\0\0\2\x13\1\1\0" + struct.pack("!H", len(sni + versions)) + sni + versions
+        message = b"\1" + struct.pack("!I", len(body))[1:] + body
+        flow = Flow(number, 443)
+        yield from flow.open()
+        yield from flow.send(b"\x16\3\1" + struct.pack("!H", len(message)) + message)
+
+
+def fragments(mb):
+    """First fragments of packets whose others never come."""
+    part = b"\0" * 1400
+    for number in range((mb << 20) // 1434):
+        if number % 2:
+            yield ether(struct.pack("!BBHHHBBH4s4s", 0x45, 0, 20 + len(part), number & 0xffff, 0x2000, 64, 17, 0, host(number), SERVER) + part)
+        else:
+            ends = b"\xfd" + b"\0" * 11 + host(number) + b"\xfd" + b"\0" * 15
+            yield b"\2\0\0\0\0\1\2\0\0\0\0\2\x86\xdd" + struct.pack("!IHBB", 0x60000000, 8 + len(part), 44, 64) + ends + struct.pack("!BBHI", 17, 0, 1, number) + part
+
+
+def tiny_chunks(mb):
+    flow = Flow(1)
+    yield from flow.open()
+    yield from flow.send(b"POST /up HTTP/1.1\r\nHost: a.example\r\nTransfer-Encoding: chunked\r\n\r\n")
+    part = b"1\r\nx\r\n" * 9000
+    for _ in range((mb << 20) // len(part)):
+        yield from flow.send(part, 54000)
+
+
+def tiny_segments(mb):
+    """A header line that comes byte by byte."""
+    flow = Flow(1)
+    yield from flow.open()
+    yield from flow.send(b"GET / HTTP/1.1\r\nHost: a.example\r\nX-Long: ")
+    yield from flow.send(b"a" * (mb * 20000), 1)
+    yield from flow.send(b"\r\n\r\nGET /after HTTP/1.1\r\nHost: a.example\r\n\r\n", 1)
+
+
+def tunnels(mb):
+    """CONNECT and SOCKS inside each other."""
+    for number in range(max(1, mb // 10)):
+        flow, back = Flow(number), 1
+        yield from flow.open()
+        for depth in range(2000):
+            http = depth % 2 == 0
+            asks = b"CONNECT a.example:%d HTTP/1.1\r\nHost: a.example\r\n\r\n" % depth if http else b"\5\1\0\5\1\0\1\x0a\0\0\1\0\x50"
+            answer = b"HTTP/1.1 200 OK\r\n\r\n" if http else b"\5\0\5\0\0\1\0\0\0\0\0\0"
+            yield from flow.send(asks)
+            yield tcp(SERVER, 80, flow.src, flow.sport, back, flow.seq, ACK, answer)
+            back += len(answer)
+
+
+# Files that are no capture made of packets.
+
+SECTION = struct.pack("<IIIHHqI", 0x0a0d0d0a, 28, 0x1a2b3c4d, 1, 0, -1, 28)
+INTERFACE = struct.pack("<IIHHII", 1, 20, 1, 0, 262144, 20)
+PCAP = struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1)
+RECORD = 262_144
+
+
+def long_block(mb):
+    """A block that says it has a gigabyte, and packets that it hides."""
+    part = struct.pack("<IIIIIII", 6, 92, 0, 0, 0, 60, 60) + b"\0" * 60 + struct.pack("<I", 92)
+    return SECTION + INTERFACE + struct.pack("<II", 6, 1 << 30) + part * ((mb << 20) // len(part))
+
+
+def gzip_capture(mb):
+    record = struct.pack("<IIII", 0, 0, RECORD, RECORD) + b"\0" * RECORD
+    return gzip.compress(PCAP) + gzip.compress(record) * (mb * 16)
+
+
+def zstd_capture(mb):
+    def block(kind, size, data):
+        return struct.pack("<I", size << 3 | kind << 1)[:3] + data
+    record = struct.pack("<IIII", 0, 0, RECORD, RECORD)
+    record = block(0, len(record), record) + block(1, RECORD // 2, b"\0") * 2
+    return b"\x28\xb5\x2f\xfd\0\x38" + block(0, len(PCAP), PCAP) + record * (mb * 16) + b"\1\0\0"
+
+
 # name, packets, a word the report must hold
 CASES = [
     ("random packets", random_packets, None),
@@ -199,6 +325,24 @@ CASES = [
     ("decompression bombs", gzip_bombs, "inflates beyond the cap"),
     ("QUIC from a scanner", quic_initials, None),
     ("WebSocket messages without end", websockets, None),
+    ("HTTP/2 frames that ask for nothing", h2_floods, None),
+    ("DNS answers for made-up names", dns_names, None),
+    ("requests to made-up hosts", many_hosts, None),
+    ("JSON of many fields", json_fields, None),
+    ("ClientHellos", hellos, None),
+    ("fragments", fragments, None),
+    ("chunks of one byte", tiny_chunks, None),
+    ("segments of one byte", tiny_segments, "head"),
+    ("tunnels in tunnels", tunnels, None),
+]
+
+# name, bytes, whether they come on standard input
+FILES = [
+    ("a pcapng block of a gigabyte", long_block, False),
+    ("a pcapng block of a gigabyte, streamed", long_block, True),
+    ("a capture that gzip inflates", gzip_capture, True),
+    ("a capture that gzip inflates, from a file", gzip_capture, False),
+    ("a capture that Zstandard inflates", zstd_capture, True),
 ]
 
 
@@ -217,9 +361,10 @@ def anonymous_kb(pid):
     return 0
 
 
-def run(binary, capture, profile, threads):
-    args = [binary, "replay", capture, "--profile", profile, "--format", "json", "--tui", "never", "--threads", str(threads)]
-    process = subprocess.Popen(args, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def run(binary, capture, profile, threads, streamed=False):
+    args = [binary, "replay", "-" if streamed else capture, "--profile", profile, "--format", "json", "--tui", "never", "--threads", str(threads)]
+    with open(capture if streamed else os.devnull, "rb") as stdin:
+        process = subprocess.Popen(args, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     peak = 0
 
     def watch():
@@ -258,14 +403,19 @@ def main():
         profile, capture = os.path.join(folder, "device.toml"), os.path.join(folder, "a.pcap")
         with open(profile, "w") as file:
             file.write('imei = "861536030196001"\n')
-        for name, make, word in CASES:
+        cases = [(name, make, word, None) for name, make, word in CASES] + [(name, make, None, streamed) for name, make, streamed in FILES]
+        for name, make, word, streamed in cases:
             if only not in name:
                 continue
-            write(capture, make(mb))
-            outs, began, cpu = set(), time.time(), os.times()
+            if streamed is None:
+                write(capture, make(mb))
+            else:
+                with open(capture, "wb") as file:
+                    file.write(make(mb))
+            outs, cpu = set(), os.times()
             problem, top = "", 0
             for threads in (1, 2):
-                out, wrong, peak = run(binary, capture, profile, threads)
+                out, wrong, peak = run(binary, capture, profile, threads, bool(streamed))
                 top, problem = max(top, peak), problem or wrong
                 if out is not None:
                     outs.add(hashlib.sha256(out).hexdigest())
