@@ -13,7 +13,7 @@ pub(super) fn magic(bytes: &[u8]) -> bool {
 }
 
 pub(super) fn inflate(bytes: &[u8], limit: usize) -> Inflated {
-    pull(flate2::read::MultiGzDecoder::new(bytes), limit)
+    pull(flate2::bufread::MultiGzDecoder::new(bytes), limit)
 }
 
 impl Decoder for Gzip {

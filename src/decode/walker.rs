@@ -51,6 +51,8 @@ pub(super) struct Walker<'v> {
     documents: u32,
     fields: usize,
     decoded: usize,
+    /// Counts what came of asking decoders.
+    effects: usize,
     reported: Vec<&'static str>,
 }
 
@@ -72,6 +74,7 @@ impl<'v> Walker<'v> {
             documents: 0,
             fields: 0,
             decoded: 0,
+            effects: 0,
             reported: Vec::new(),
         }
     }
@@ -89,14 +92,19 @@ impl<'v> Walker<'v> {
     #[inline]
     fn document<'a>(&mut self, bytes: &'a [u8], base: Option<usize>) -> Doc<'a> {
         self.documents += 1;
+        self.effects += 1;
         Doc { id: self.documents, bytes, base }
     }
 
     /// Shows a document and asks the decoders about it.
     pub(super) fn whole(&mut self, doc: Doc<'_>, kind: FieldKind, content_type: Option<&str>) {
-        let kinds = if kind == FieldKind::Leaf { Kinds::of(doc.bytes) } else { Kinds::default() };
-        if self.show(kind, doc, 0..doc.bytes.len(), doc.bytes, kinds) {
-            self.open(doc, kind, content_type);
+        match kind {
+            FieldKind::Leaf => self.leaf(doc, 0..doc.bytes.len(), doc.bytes, content_type),
+            FieldKind::Whole => {
+                if self.show(kind, doc, 0..doc.bytes.len(), doc.bytes, Kinds::default()) {
+                    self.open(doc, content_type);
+                }
+            }
         }
     }
 
@@ -149,6 +157,12 @@ impl<'v> Walker<'v> {
         if self.full() {
             return;
         }
+        let inner = &self.keys[self.at.key as usize..];
+        let key = if inner.is_empty() { &self.name } else { inner };
+        if content_type.is_none() && self.visit.is_inert(key, value) {
+            self.fields += 1;
+            return;
+        }
         let kinds = Kinds::of(value);
         let same = doc.bytes.get(within.clone()).is_some_and(|raw| std::ptr::eq(raw, value));
         let wanted = self.wants(doc, within.start, value, kinds, same);
@@ -158,6 +172,7 @@ impl<'v> Walker<'v> {
         };
         if !wanted && !opens {
             self.fields += 1;
+            self.note_inert(value);
             return;
         }
         let verbatim = within.len() == value.len();
@@ -170,9 +185,19 @@ impl<'v> Walker<'v> {
         }
         if opens {
             let inner = self.document(value, base);
+            let before = (self.effects, self.fields);
             self.ask(&Input::leaf(inner, kinds, content_type));
+            if !wanted && content_type.is_none() && before == (self.effects, self.fields) {
+                self.note_inert(value);
+            }
         }
         self.source = outer;
+    }
+
+    /// Notes that the leaf the walk is at holds nothing.
+    fn note_inert(&mut self, value: &[u8]) {
+        let inner = &self.keys[self.at.key as usize..];
+        self.visit.note_inert(if inner.is_empty() { &self.name } else { inner }, value);
     }
 
     /// Shows a leaf that can't hold anything else.
@@ -226,6 +251,7 @@ impl<'v> Walker<'v> {
 
     /// Runs `inside` with one more step in the chain, unless that is too deep.
     pub(super) fn step(&mut self, name: &'static str, inside: impl FnOnce(&mut Self)) {
+        self.effects += 1;
         if self.chain.len() >= DEPTH_MAX {
             self.weird("encodings nested too deeply left unread");
             return;
@@ -246,7 +272,8 @@ impl<'v> Walker<'v> {
     }
 
     /// Most bytes that decompressing `input` bytes may give.
-    pub(super) fn room(&self, input: usize) -> usize {
+    pub(super) fn room(&mut self, input: usize) -> usize {
+        self.effects += 1;
         let ratio = input.saturating_mul(RATIO_MAX).max(INFLATED_FREE);
         ratio.min(DECODED_MAX.saturating_sub(self.decoded))
     }
@@ -309,6 +336,7 @@ impl<'v> Walker<'v> {
     /// Reports something once a walk.
     #[cold]
     pub(super) fn weird(&mut self, reason: &'static str) {
+        self.effects += 1;
         if !self.reported.contains(&reason) {
             self.reported.push(reason);
             self.weirds.push(Weird { layer: Layer::Decode, flow: self.flow, reason });
@@ -339,16 +367,16 @@ impl<'v> Walker<'v> {
         true
     }
 
-    fn open(&mut self, doc: Doc<'_>, kind: FieldKind, content_type: Option<&str>) {
+    fn open(&mut self, doc: Doc<'_>, content_type: Option<&str>) {
         let before = self.fields;
         if doc.bytes.len() >= OPEN_MIN {
-            let input = Input::new(doc, kind, content_type);
+            let input = Input::new(doc, FieldKind::Whole, content_type);
             if input.promising() {
                 self.ask(&input);
             }
         }
         // A text that nothing could be cut from is a leaf of its own.
-        if kind == FieldKind::Whole && self.fields == before {
+        if self.fields == before {
             self.show(FieldKind::Leaf, doc, 0..doc.bytes.len(), doc.bytes, Kinds::of(doc.bytes));
             // What stands behind a framing nobody knows is cut from it all the same.
             for range in embedded(doc.bytes) {

@@ -1,5 +1,6 @@
 //! What key names tell of their values, from the rules; resolved once for each spelling of a key.
 
+use super::inert::ends;
 use crate::model::{Confidence, DataType, text_of};
 use crate::rules::{KeyMatcher, RuleSet, ValueCheck, normalise_key};
 use regex::RegexSet;
@@ -85,20 +86,6 @@ impl Cache {
     }
 }
 
-/// A number from the ends of a key, for `latest`.
-#[inline]
-fn ends(key: &[u8]) -> usize {
-    let (first, last) = match (key.first_chunk::<8>(), key.last_chunk::<8>()) {
-        (Some(first), Some(last)) => (u64::from_le_bytes(*first), u64::from_le_bytes(*last)),
-        _ => match (key.first_chunk::<4>(), key.last_chunk::<4>()) {
-            (Some(first), Some(last)) => (u32::from_le_bytes(*first).into(), u32::from_le_bytes(*last).into()),
-            _ => key.iter().fold((0, 0), |(first, last), &byte| (first << 8 | u64::from(byte), last)),
-        },
-    };
-    let mixed = (first ^ last.rotate_left(29) ^ key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 40) as usize % LATEST
-}
-
 /// All key rules.
 pub(super) struct Lexicon {
     names: FxHashMap<String, Vec<Candidate>>,
@@ -139,7 +126,7 @@ impl Lexicon {
         if key.is_empty() {
             return 0;
         }
-        let at = ends(key);
+        let at = (ends(key) >> 40) as usize % LATEST;
         let (latest, place) = &cache.latest[at];
         if **latest == *key { *place } else { self.look_up(cache, key, at) }
     }

@@ -7,6 +7,7 @@ mod coordinates;
 mod excerpt;
 mod forms;
 mod gate;
+mod inert;
 mod keys;
 mod known;
 mod lexicon;

@@ -1,6 +1,7 @@
 //! Collects the hits of one exchange and turns them into observations: one for each data type, value and place, the
 //! surest and the one with the shortest chain, and the leaf rather than what is around it.
 
+use super::inert::Inert;
 use super::{Detect, OBSERVATIONS_MAX, known, lexicon, location};
 use crate::model::{
     Confidence, DataType, Decoding, Excerpt, Exchange, ExchangeId, Field, FieldKind, Glance, Layer, Location,
@@ -197,6 +198,9 @@ pub(super) struct Search {
 pub struct Scan {
     search: Arc<Search>,
     state: State,
+    /// What of a leaf a detector wants depends on its name and value alone, but for values of the profile that begin in
+    /// it and end behind it, of which nothing is told.
+    inert: Inert,
 }
 
 impl std::fmt::Debug for Scan {
@@ -207,7 +211,7 @@ impl std::fmt::Debug for Scan {
 
 impl Scan {
     pub(super) fn new(search: Arc<Search>) -> Self {
-        Self { search, state: State::default() }
+        Self { search, state: State::default(), inert: Inert::default() }
     }
 
     /// Ends the current exchange: what was found in the fields since the last call. Reaching a cap is added to
@@ -249,14 +253,23 @@ impl Visit for Scan {
     }
 
     fn wants(&mut self, leaf: &Glance<'_>) -> bool {
-        let Self { search, state } = self;
+        let Self { search, state, .. } = self;
         state.meaning = search.lexicon.meaning(&mut state.lexicon, leaf.key);
         search.detectors.iter().any(|detector| detector.wants(leaf, state))
     }
 
+    #[inline]
+    fn is_inert(&mut self, key: &[u8], value: &[u8]) -> bool {
+        self.inert.holds(key, value)
+    }
+
+    fn note_inert(&mut self, key: &[u8], value: &[u8]) {
+        self.inert.note(key, value);
+    }
+
     /// Looks at a field of the current exchange.
     fn field(&mut self, field: &Field<'_>) {
-        let Self { search, state } = self;
+        let Self { search, state, .. } = self;
         state.meaning = match field.kind {
             FieldKind::Whole => 0,
             FieldKind::Leaf => search.lexicon.meaning(&mut state.lexicon, field.key),

@@ -180,6 +180,14 @@ pub trait Visit {
         true
     }
 
+    /// Whether a value under this key was noted to hold nothing, wherever it stands.
+    fn is_inert(&mut self, _key: &[u8], _value: &[u8]) -> bool {
+        false
+    }
+
+    /// Notes that a value under this key was not wanted, and that nothing could be decoded from it.
+    fn note_inert(&mut self, _key: &[u8], _value: &[u8]) {}
+
     /// Sees a field.
     fn field(&mut self, field: &Field<'_>);
 }
