@@ -76,7 +76,7 @@ pub(super) fn promising(bytes: &[u8]) -> bool {
     }
     let word = values.iter().fold(0u64, |word, &value| word << 6 | u64::from(value));
     let start = &word.to_be_bytes()[2..];
-    may_be_data(start) || wire::may_begin(start)
+    may_be_data(start) || wire::may_go_on(start, bytes.len() / 4 * 3 + 3)
 }
 
 fn believable(head: &[u8]) -> bool {

@@ -2,7 +2,7 @@
 //! decimal text, and what may be read in two ways is shown in both; where nothing says that bytes are a message, they
 //! must look like one beyond chance.
 
-use super::shape::{Input, is_text};
+use super::shape::{Input, is_whole_text};
 use super::walker::{Doc, Walker};
 use super::wire::{self, Value, WireField};
 use super::{Decoder, PROTOBUF_DEPTH_MAX, Probe};
@@ -91,23 +91,26 @@ fn field(doc: Doc<'_>, field: WireField, depth: usize, walker: &mut Walker<'_>) 
 
 fn varint(doc: Doc<'_>, within: Range<usize>, number: u64, walker: &mut Walker<'_>) {
     // Negative numbers of the usual types take ten bytes.
-    let text = if number > i64::MAX as u64 { number.cast_signed().to_string() } else { number.to_string() };
-    walker.number(doc, within.clone(), &text);
+    if number > i64::MAX as u64 {
+        walker.number(doc, within.clone(), number.cast_signed().to_string().as_bytes());
+    } else {
+        walker.number(doc, within.clone(), decimal(number, &mut [0; 20]));
+    }
     identifier(doc, within, number, walker);
 }
 
 fn fixed32(doc: Doc<'_>, within: Range<usize>, bytes: [u8; 4], walker: &mut Walker<'_>) {
     let float = f32::from_le_bytes(bytes);
     let text = if believable(f64::from(float)) { float.to_string() } else { u32::from_le_bytes(bytes).to_string() };
-    walker.number(doc, within, &text);
+    walker.number(doc, within, text.as_bytes());
 }
 
 fn fixed64(doc: Doc<'_>, within: Range<usize>, bytes: [u8; 8], walker: &mut Walker<'_>) {
     let (float, number) = (f64::from_le_bytes(bytes), u64::from_le_bytes(bytes));
     if believable(float) {
-        return walker.number(doc, within, &float.to_string());
+        return walker.number(doc, within, float.to_string().as_bytes());
     }
-    walker.number(doc, within.clone(), &number.to_string());
+    walker.number(doc, within.clone(), decimal(number, &mut [0; 20]));
     identifier(doc, within, number, walker);
 }
 
@@ -119,9 +122,29 @@ fn believable(number: f64) -> bool {
 /// A number that uses its 64 bits may be an identifier that is usually written in hexadecimal, as the Android ID.
 fn identifier(doc: Doc<'_>, within: Range<usize>, number: u64, walker: &mut Walker<'_>) {
     if !matches!(number >> 52, 0 | 0xfff) {
-        walker.step("u64", |walker| walker.number(doc, within, &format!("{number:016x}")));
+        walker.step("u64", |walker| walker.number(doc, within, &hexadecimal(number)));
     }
 }
+
+/// A number in decimal digits, at the end of a buffer that holds any.
+fn decimal(mut number: u64, buffer: &mut [u8; 20]) -> &[u8] {
+    let mut start = buffer.len();
+    loop {
+        start -= 1;
+        buffer[start] = DIGITS[(number % 10) as usize];
+        number /= 10;
+        if number == 0 || start == 0 {
+            return &buffer[start..];
+        }
+    }
+}
+
+/// A number in sixteen hexadecimal digits.
+fn hexadecimal(number: u64) -> [u8; 16] {
+    std::array::from_fn(|at| DIGITS[(number >> (60 - 4 * at) & 15) as usize])
+}
+
+const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
 /// Text, a message, packed numbers or bytes: whatever fits, and both where two do.
 fn blob(doc: Doc<'_>, range: Range<usize>, depth: usize, walker: &mut Walker<'_>) {
@@ -129,7 +152,7 @@ fn blob(doc: Doc<'_>, range: Range<usize>, depth: usize, walker: &mut Walker<'_>
     if bytes.is_empty() {
         return;
     }
-    let text = is_text(bytes) && std::str::from_utf8(bytes).is_ok();
+    let text = is_whole_text(bytes);
     let nested = if text { wire::looks_like(bytes) } else { wire::parses(doc.bytes, range.clone()) };
     if text || !nested {
         walker.leaf(doc, range.clone(), bytes, None);
@@ -171,7 +194,7 @@ fn numbers(doc: Doc<'_>, start: usize, texts: impl Iterator<Item = String>, walk
     for (index, text) in texts.take(PACKED_MAX).enumerate() {
         walker.push_index(index);
         let at = start + index * width;
-        walker.number(doc, at..at + width, &text);
+        walker.number(doc, at..at + width, text.as_bytes());
         walker.reset(root);
     }
 }

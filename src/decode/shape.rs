@@ -118,6 +118,11 @@ pub(super) fn is_text(bytes: &[u8]) -> bool {
     }
 }
 
+/// As [`is_text`], for bytes that are not cut.
+pub(super) fn is_whole_text(bytes: &[u8]) -> bool {
+    !bytes.is_empty() && !Kinds::of(bytes).any(Kinds::CONTROL) && std::str::from_utf8(bytes).is_ok()
+}
+
 /// Whether the first bytes of decoded data may be text or something compressed; cheap, to turn down most of what
 /// only looks encoded.
 pub(super) fn may_be_data(start: &[u8]) -> bool {

@@ -38,9 +38,8 @@ fn query(input: &Input<'_>) -> Option<Range<usize>> {
     let head = &bytes[..bytes.len().min(2048)];
     let question = memchr::memchr2(b'?', b'#', head)?;
     let before = &head[..question];
-    let scheme = memchr::memmem::find(before, b"://").is_some_and(|end| {
-        end > 0 && before[..end].iter().all(|&byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
-    });
+    let end = before.iter().position(|byte| !byte.is_ascii_alphanumeric() && !b"+-.".contains(byte));
+    let scheme = end.is_some_and(|end| end > 0 && before[end..].starts_with(b"://"));
     ((scheme || before.first() == Some(&b'/')) && !input.blank() && memchr::memchr(b'=', &bytes[question..]).is_some())
         .then_some(question + 1..bytes.len())
 }

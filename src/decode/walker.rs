@@ -217,11 +217,10 @@ impl<'v> Walker<'v> {
     }
 
     /// Shows a number that stands in binary at `within` in `doc`.
-    pub(super) fn number(&mut self, doc: Doc<'_>, within: Range<usize>, text: &str) {
+    pub(super) fn number(&mut self, doc: Doc<'_>, within: Range<usize>, value: &[u8]) {
         if self.full() {
             return;
         }
-        let value = text.as_bytes();
         let kinds = Kinds::of(value);
         if !self.wants(doc, within.start, value, kinds, false) {
             self.fields += 1;

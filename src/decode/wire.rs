@@ -127,6 +127,36 @@ pub(super) fn may_begin(start: &[u8]) -> bool {
     (1..=FIRST_LIKELY).contains(&(tag >> 3)) && matches!(tag & 7, 0 | 1 | 2 | 5)
 }
 
+/// Whether a message that begins with `start`, and has at most `most` bytes in all, may look like one; cheap.
+pub(super) fn may_go_on(start: &[u8], most: usize) -> bool {
+    let mut at = 0;
+    while at < start.len() {
+        // A number that is cut says nothing yet.
+        let Some(tag) = varint(start, &mut at) else { return start[at..].iter().all(|&byte| byte > 0x7f) };
+        let number = tag >> 3;
+        if number == 0 || number > NUMBER_LIKELY.into() {
+            return false;
+        }
+        match tag & 7 {
+            0 => match varint(start, &mut at) {
+                Some(_) => {}
+                None => return start.len() - at < 10,
+            },
+            1 => at += 8,
+            2 => match varint(start, &mut at) {
+                Some(length) => match usize::try_from(length).ok().and_then(|length| at.checked_add(length)) {
+                    Some(end) if end <= most => at = end,
+                    _ => return false,
+                },
+                None => return start.len() - at < 10,
+            },
+            5 => at += 4,
+            _ => return false,
+        }
+    }
+    at <= most
+}
+
 /// Bytes of text in the fields of a likely message; none if it isn't one.
 fn text_in(bytes: &[u8], range: Range<usize>, depth: u32) -> Option<usize> {
     let mut total = 0;
@@ -149,7 +179,7 @@ fn text_in(bytes: &[u8], range: Range<usize>, depth: u32) -> Option<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Malformed, Value, WireField, fields, looks_like, varint};
+    use super::{Malformed, Value, WireField, fields, looks_like, may_go_on, varint};
 
     /// The examples of the encoding's specification.
     #[test]
@@ -176,6 +206,40 @@ mod tests {
             (&[], None),
         ] {
             assert_eq!(varint(bytes, &mut 0), expected, "{bytes:x?}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_beginning_of_what_looks_like_a_message_is_turned_down(
+            bytes in proptest::collection::vec(0u8..=255, 0..12),
+            fields in proptest::collection::vec((1u8..16, 0u8..6, "[a-z]{0,12}", 0u64..=u64::MAX), 0..4),
+            cut in 0usize..16,
+        ) {
+            let mut message = Vec::new();
+            for (number, kind, text, value) in fields {
+                message.push(number << 3 | kind);
+                match kind {
+                    0 => {
+                        let mut value = value;
+                        while value > 0x7f {
+                            message.push(value as u8 | 0x80);
+                            value >>= 7;
+                        }
+                        message.push(value as u8);
+                    }
+                    1 => message.extend_from_slice(&value.to_le_bytes()),
+                    2 => {
+                        message.push(text.len() as u8);
+                        message.extend_from_slice(text.as_bytes());
+                    }
+                    _ => message.extend_from_slice(&value.to_le_bytes()[..4]),
+                }
+            }
+            for bytes in [&message[..], &[&message[..], &bytes].concat(), &bytes] {
+                let start = &bytes[..bytes.len().min(cut)];
+                proptest::prop_assert!(!looks_like(bytes) || may_go_on(start, bytes.len()), "{bytes:x?} {cut}");
+            }
         }
     }
 

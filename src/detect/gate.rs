@@ -236,6 +236,11 @@ impl Gate {
         gate
     }
 
+    /// The strings of nothing but digits in which some expression may match.
+    pub(super) fn digits(&self) -> [u64; 10] {
+        if self.open { [u64::MAX; 10] } else { self.digits }
+    }
+
     /// Whether some expression may match in a text with these [`Kinds`].
     pub(super) fn may_match(&self, text: &[u8], kinds: Kinds) -> bool {
         if kinds == Kinds::default() && text.len() < 64 && !self.open {

@@ -22,6 +22,10 @@ impl Detect for Keys {
         scan.meaning().candidates.is_some()
     }
 
+    fn digits(&self) -> [u64; 10] {
+        [0; 10]
+    }
+
     fn field(&self, field: &Field<'_>, scan: &mut State) {
         if field.kind == FieldKind::Whole || field.value.is_empty() || field.value.len() > VALUE_MAX {
             return;

@@ -83,6 +83,12 @@ impl Seen {
         self.documents.push((document, matches));
     }
 
+    /// Whether a leaf that is the very bytes of its document holds no value, as was seen before.
+    #[inline]
+    pub(super) fn is_without(&self, leaf: &Glance<'_>) -> bool {
+        leaf.value.len() < SHORT || (leaf.verbatim && self.of(leaf.document).is_some_and(<[Match]>::is_empty))
+    }
+
     fn of(&self, document: u32) -> Option<&[Match]> {
         self.documents.iter().rev().find(|(id, _)| *id == document).map(|(_, matches)| &matches[..])
     }
@@ -159,6 +165,11 @@ impl Detect for Known {
         let end = leaf.start + leaf.value.len();
         let first = matches.partition_point(|found| found.start < leaf.start);
         matches.get(first).is_some_and(|found| found.start < end)
+    }
+
+    fn digits(&self) -> [u64; 10] {
+        let tiny = if self.tiny.is_empty() { 0 } else { (1 << SHORT) - 1 };
+        [tiny; 10]
     }
 
     fn field(&self, field: &Field<'_>, scan: &mut State) {

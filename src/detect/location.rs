@@ -105,6 +105,20 @@ impl Detect for Locations {
         }
     }
 
+    fn digits(&self) -> [u64; 10] {
+        let mut digits = [0; 10];
+        for length in WHOLE_DIGITS {
+            let place = 10u64.pow(u32::try_from(length).unwrap_or(0) - 1);
+            for (first, lengths) in (0u64..).zip(&mut digits) {
+                let (least, most) = (first * place, (first + 1) * place - 1);
+                if self.scaled.iter().any(|range| *range.start() <= most && least <= *range.end()) {
+                    *lengths |= 1 << length;
+                }
+            }
+        }
+        digits
+    }
+
     fn field(&self, field: &Field<'_>, scan: &mut State) {
         if field.kind == FieldKind::Whole || !(NUMBER_MIN..=TEXT_MAX).contains(&field.value.len()) {
             return;

@@ -36,6 +36,9 @@ pub const VALUE_MAX: usize = 1024;
 trait Detect: Send + Sync {
     /// Whether there may be something in a leaf.
     fn wants(&self, leaf: &Glance<'_>, scan: &scan::State) -> bool;
+    /// The values of nothing but digits among which there may be something whatever their key, where the search of the
+    /// document did not find it: their lengths, a bit for each below 64, by the first digit.
+    fn digits(&self) -> [u64; 10];
     /// Looks at a field.
     fn field(&self, field: &Field<'_>, scan: &mut scan::State);
     /// Looks at what the fields of an exchange say together.
@@ -74,7 +77,7 @@ impl Detector {
         let stops = Arc::new(Stops::new(rules));
         let mut setup = Setup { profile, rules, stops, warnings: Vec::new() };
         let detectors = DETECTORS.iter().filter_map(|build| build(&mut setup)).collect();
-        let search = Arc::new(scan::Search { detectors, lexicon: Lexicon::new(rules) });
+        let search = Arc::new(scan::Search::new(detectors, Lexicon::new(rules)));
         Self { search, warnings: setup.warnings }
     }
 

@@ -62,6 +62,10 @@ impl Detect for Patterns {
         self.gate.may_match(leaf.value, leaf.kinds)
     }
 
+    fn digits(&self) -> [u64; 10] {
+        self.gate.digits()
+    }
+
     fn field(&self, field: &Field<'_>, scan: &mut State) {
         let sized = (LENGTH_MIN..=LENGTH_MAX).contains(&field.value.len());
         if field.kind == FieldKind::Whole || !sized {

@@ -4,7 +4,7 @@
 use super::inert::Inert;
 use super::{Detect, OBSERVATIONS_MAX, known, lexicon, location};
 use crate::model::{
-    Confidence, DataType, Decoding, Excerpt, Exchange, ExchangeId, Field, FieldKind, Glance, Layer, Location,
+    Confidence, DataType, Decoding, Excerpt, Exchange, ExchangeId, Field, FieldKind, Glance, Kinds, Layer, Location,
     MatchKind, Observation, Part, Side, Timestamp, Visit, Weird,
 };
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -191,7 +191,31 @@ fn ancestors<'h>(location: &'h Location, mut tell: impl FnMut(&'h str, &'h str))
 /// What all workers share.
 pub(super) struct Search {
     pub(super) detectors: Vec<Box<dyn Detect>>,
-    pub(super) lexicon: lexicon::Lexicon,
+    lexicon: lexicon::Lexicon,
+    /// Values of nothing but digits that one of the detectors wants whatever their key.
+    digits: [u64; 10],
+}
+
+impl Search {
+    pub(super) fn new(detectors: Vec<Box<dyn Detect>>, lexicon: lexicon::Lexicon) -> Self {
+        let mut digits = [0u64; 10];
+        for wanted in detectors.iter().map(|detector| detector.digits()) {
+            digits.iter_mut().zip(wanted).for_each(|(lengths, more)| *lengths |= more);
+        }
+        Self { detectors, lexicon, digits }
+    }
+
+    /// Whether a leaf is a number that no detector wants.
+    #[inline]
+    fn is_mere_number(&self, leaf: &Glance<'_>, state: &State) -> bool {
+        let first = match leaf.value.first() {
+            Some(first) if leaf.kinds == Kinds::default() && leaf.value.len() < 64 => usize::from(first - b'0'),
+            _ => return false,
+        };
+        self.digits[first] >> leaf.value.len() & 1 == 0
+            && state.meaning().candidates.is_none()
+            && state.known.is_without(leaf)
+    }
 }
 
 /// A worker's search through one exchange after the other.
@@ -255,7 +279,7 @@ impl Visit for Scan {
     fn wants(&mut self, leaf: &Glance<'_>) -> bool {
         let Self { search, state, .. } = self;
         state.meaning = search.lexicon.meaning(&mut state.lexicon, leaf.key);
-        search.detectors.iter().any(|detector| detector.wants(leaf, state))
+        !search.is_mere_number(leaf, state) && search.detectors.iter().any(|detector| detector.wants(leaf, state))
     }
 
     #[inline]
