@@ -1,7 +1,7 @@
 //! The HTTP/1 parser's inner loops: heads, bodies in TCP-sized pieces, chunked bodies, and byte-wise feeding.
 
 use divan::{Bencher, black_box, counter::BytesCount};
-use divulge::http::{Context, Http1, Output};
+use divulge::http::{Context, Digests, Http1, Output};
 use divulge::model::{Direction, FlowId, StreamChunk, Timestamp};
 
 fn main() {
@@ -36,7 +36,8 @@ fn chunked(count: usize) -> Vec<u8> {
 
 fn parse(bytes: &[u8], size: usize) -> Output {
     let (client, server) = (([10, 0, 0, 1], 40_000).into(), ([10, 0, 0, 2], 80).into());
-    let mut http = Http1::new(Context { flow: FlowId(1), client, server, app: None, tls: None }, 0);
+    let mut http =
+        Http1::new(Context { flow: FlowId(1), client, server, app: None, tls: None, digests: Digests::Wanted }, 0);
     let mut out = Output::default();
     for piece in bytes.chunks(size) {
         let chunk = StreamChunk { direction: Direction::ToServer, ts: Timestamp::default(), bytes: piece, gap: 0 };

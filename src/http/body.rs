@@ -1,5 +1,6 @@
 //! Collects a message body: its length, SHA-256 and the bytes kept, and follows how it is delimited.
 
+use super::Digests;
 use super::chunked::Chunks;
 use super::head::{Fields, Framing};
 use crate::model::Body;
@@ -11,7 +12,8 @@ const RESERVE_MAX: usize = 1 << 20;
 /// Body bytes as they come.
 #[derive(Debug, Default)]
 pub(super) struct BodySink {
-    hash: Sha256,
+    /// None where it is not wanted.
+    hash: Option<Sha256>,
     bytes: u64,
     data: Vec<u8>,
     reserve: usize,
@@ -20,8 +22,14 @@ pub(super) struct BodySink {
 
 impl BodySink {
     /// A sink that keeps the first `keep` bytes and expects so many.
-    pub(super) fn new(length_hint: usize, keep: usize) -> Self {
-        Self { reserve: length_hint.min(RESERVE_MAX).min(keep), keep, ..Self::default() }
+    pub(super) fn new(length_hint: usize, keep: usize, digests: Digests) -> Self {
+        let hash = (digests == Digests::Wanted).then(Sha256::new);
+        Self { hash, reserve: length_hint.min(RESERVE_MAX).min(keep), keep, ..Self::default() }
+    }
+
+    /// Whether what comes is hashed.
+    pub(super) fn digests(&self) -> Digests {
+        if self.hash.is_some() { Digests::Wanted } else { Digests::Unwanted }
     }
 
     /// How many bytes are kept.
@@ -33,7 +41,9 @@ impl BodySink {
         if bytes.is_empty() {
             return;
         }
-        self.hash.update(bytes);
+        if let Some(hash) = &mut self.hash {
+            hash.update(bytes);
+        }
         self.bytes += bytes.len() as u64;
         let room = self.keep - self.data.len();
         if self.data.is_empty() {
@@ -44,7 +54,7 @@ impl BodySink {
 
     /// The body that came.
     pub(super) fn into_body(self, content_type: Option<String>, encodings: Vec<String>, complete: bool) -> Body {
-        let sha256 = (self.bytes > 0).then(|| self.hash.finalize().into());
+        let sha256 = self.hash.filter(|_| self.bytes > 0).map(|hash| hash.finalize().into());
         Body { bytes: self.bytes, sha256, content_type, encodings, complete, data: self.data }
     }
 }
@@ -81,14 +91,14 @@ enum Follow {
 
 impl BodyReader {
     /// A reader of a body that has bytes to come, of which the first `keep` are kept; none where there are none.
-    pub(super) fn new(framing: Framing, length_hint: usize, keep: usize) -> Option<Self> {
+    pub(super) fn new(framing: Framing, length_hint: usize, keep: usize, digests: Digests) -> Option<Self> {
         let follow = match framing {
             Framing::Empty | Framing::Length(0) => return None,
             Framing::Length(left) => Follow::Length { left },
             Framing::Chunked => Follow::Chunked(Chunks::default()),
             Framing::UntilClose => Follow::UntilClose,
         };
-        Some(Self { sink: BodySink::new(length_hint, keep), framing: follow, gapped: false })
+        Some(Self { sink: BodySink::new(length_hint, keep, digests), framing: follow, gapped: false })
     }
 
     /// Whether no byte of it has come yet, nor was lost.

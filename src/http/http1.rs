@@ -509,7 +509,8 @@ impl Http1 {
             }
             None => self.exchanges.open_request(self.sides[side].started, head.protocol, method),
         };
-        match BodyReader::new(framing, head.fields.length_hint(), Body::KEEP_MAX) {
+        let digests = self.exchanges.context.digests;
+        match BodyReader::new(framing, head.fields.length_hint(), Body::KEEP_MAX, digests) {
             Some(body) if extent == Extent::Whole => {
                 let refusable = head.fields.expects_continue;
                 let message = Message { entry, head: Head::Request(head), body, refusable };
@@ -547,7 +548,8 @@ impl Http1 {
             _ => head.fields.framing(Framing::UntilClose),
         };
         self.report_odd(&mut head.fields, out);
-        match BodyReader::new(framing, head.fields.length_hint(), Body::RESPONSE_KEEP_MAX) {
+        let digests = self.exchanges.context.digests;
+        match BodyReader::new(framing, head.fields.length_hint(), Body::RESPONSE_KEEP_MAX, digests) {
             Some(body) if extent == Extent::Whole => {
                 let message = Message { entry, head: Head::Response(head), body, refusable: false };
                 self.sides[side].state = State::Body(Box::new(message));

@@ -48,6 +48,18 @@ pub struct Context {
     pub app: Option<Arc<App>>,
     /// The TLS session the bytes were taken from; none in clear text.
     pub tls: Option<Arc<TlsInfo>>,
+    /// Whether bodies are hashed.
+    pub digests: Digests,
+}
+
+/// Whether the SHA-256 of bodies is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Digests {
+    /// It is.
+    #[default]
+    Wanted,
+    /// Nobody looks at it.
+    Unwanted,
 }
 
 impl Context {

@@ -1,6 +1,6 @@
 //! What the HTTP/1 parser gives for streams as they occur, whole and cut in any pieces.
 
-use super::{Context, Http1, Output, Switch};
+use super::{Context, Digests, Http1, Output, Switch};
 use crate::model::{Direction, Exchange, FlowId, Protocol, StreamChunk, Timestamp, Weird};
 use Direction::{ToClient, ToServer};
 use proptest::prelude::*;
@@ -25,7 +25,7 @@ fn server(bytes: impl AsRef<[u8]>) -> Step {
 fn parser() -> Http1 {
     let client = ([10, 0, 0, 1], 40_000).into();
     let server = ([10, 0, 0, 2], 80).into();
-    Http1::new(Context { flow: FlowId(7), client, server, app: None, tls: None }, 0)
+    Http1::new(Context { flow: FlowId(7), client, server, app: None, tls: None, digests: Digests::Wanted }, 0)
 }
 
 /// Runs a conversation with its bytes cut into pieces of `size`; what follows a handoff is added to its rest.

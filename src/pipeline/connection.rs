@@ -33,6 +33,8 @@ pub(super) struct Shared {
     pub(super) flow: FlowId,
     pub(super) key: FlowKey,
     pub(super) app: Option<Arc<App>>,
+    /// Whether bodies are hashed.
+    pub(super) digests: http::Digests,
     pub(super) keys: Arc<KeyLog>,
     /// Whether keys may still come after the traffic they open.
     pub(super) late_keys: LateKeys,
@@ -544,7 +546,7 @@ impl HttpLayer {
 /// What parsers of HTTP must know of the connection.
 pub(super) fn context(shared: &Shared, tls: Option<Arc<TlsInfo>>) -> http::Context {
     let FlowKey { client, server, .. } = shared.key;
-    http::Context { flow: shared.flow, client, server, app: shared.app.clone(), tls }
+    http::Context { flow: shared.flow, client, server, app: shared.app.clone(), tls, digests: shared.digests }
 }
 
 /// Whether bytes are the beginning of a TLS handshake record, cut before they could tell.

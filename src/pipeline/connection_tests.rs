@@ -14,6 +14,7 @@ fn requests(chunks: &[(Direction, u64, &str)]) -> Vec<String> {
         flow: FlowId(1),
         key: FlowKey { transport: TransportProtocol::Tcp, client, server },
         app: None,
+        digests: crate::http::Digests::Wanted,
         keys: Arc::default(),
         late_keys: LateKeys::Never,
         next_index: 0,

@@ -266,6 +266,7 @@ impl QuicConnection {
             server: shared.key.server,
             app: shared.app.clone(),
             tls: Some(Arc::clone(&self.tls)),
+            digests: shared.digests,
         };
         let index = shared.next_index;
         let inner = if alpn == "h3" || alpn.starts_with("h3-") {

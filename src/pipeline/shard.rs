@@ -15,6 +15,7 @@ use super::tcp_flow::TcpState;
 use super::tls_layer::NO_LONGER_HELD;
 use super::udp::{Extent, UdpFlow};
 use super::unknown::Unknown;
+use crate::http::Digests;
 use crate::model::{FlowId, Layer, NameSource, OpaqueReason, Timestamp, TlsInfo, TransportProtocol, Weird};
 use crate::quic;
 use crate::tls::KeyLog;
@@ -173,10 +174,12 @@ impl Shard {
             ItemKind::Packet(packet) => {
                 let flow = match flows.entry(item.flow) {
                     Entry::Occupied(entry) => entry.into_mut(),
-                    Entry::Vacant(entry) => match FlowState::open(item.flow, &packet, ts, keys, *late_keys) {
-                        Some(flow) => entry.insert(flow),
-                        None => return,
-                    },
+                    Entry::Vacant(entry) => {
+                        match FlowState::open(item.flow, &packet, ts, keys, *late_keys, output.digests()) {
+                            Some(flow) => entry.insert(flow),
+                            None => return,
+                        }
+                    }
                 };
                 flow.use_keys(keys, &mut output.collected);
                 if matches!(flow.content, Content::Udp(_)) {
@@ -260,6 +263,14 @@ fn two(flows: &mut FxHashMap<FlowId, FlowState>, one: FlowId, other: FlowId) -> 
 }
 
 impl Emitting {
+    /// Exchanges that are dropped are shown to nobody.
+    fn digests(&self) -> Digests {
+        match self.exchanges {
+            Exchanges::Dropped => Digests::Unwanted,
+            Exchanges::Kept | Exchanges::Rendered(_) => Digests::Wanted,
+        }
+    }
+
     /// Turns what was collected into events.
     fn emit(&mut self, order: u64, flow: &mut FlowState, events: &mut Vec<Ordered>) {
         let Self { observer, exchanges, collected } = self;
@@ -318,6 +329,7 @@ impl FlowState {
         ts: Timestamp,
         keys: &Arc<KeyLog>,
         late_keys: LateKeys,
+        digests: Digests,
     ) -> Option<Self> {
         let (key, from_start) = packet.opened?;
         let content = match key.transport {
@@ -330,6 +342,7 @@ impl FlowState {
             flow: id,
             key,
             app: packet.app.clone(),
+            digests,
             keys: Arc::clone(keys),
             late_keys,
             next_index: 0,
@@ -345,6 +358,7 @@ impl FlowState {
             flow: ready.exchange.id.flow,
             key: ready.opened?,
             app: ready.exchange.app.clone(),
+            digests: Digests::Wanted,
             keys: Arc::clone(keys),
             late_keys: LateKeys::Never,
             next_index: 0,

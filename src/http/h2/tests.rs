@@ -3,7 +3,7 @@
 use super::frame::PREFACE;
 use super::{HEADER_BLOCK_MAX, Http2};
 use crate::http::huffman::tests::encode;
-use crate::http::{Context, Output};
+use crate::http::{Context, Digests, Output};
 use crate::model::{Body, Direction, Exchange, FlowId, Protocol, StreamChunk, Timestamp, Weird};
 use Direction::{ToClient, ToServer};
 use proptest::prelude::*;
@@ -101,7 +101,7 @@ fn server(parts: &[Vec<u8>]) -> Step {
 fn context() -> Context {
     let client = ([10, 0, 0, 1], 40_000).into();
     let server = ([10, 0, 0, 2], 443).into();
-    Context { flow: FlowId(7), client, server, app: None, tls: None }
+    Context { flow: FlowId(7), client, server, app: None, tls: None, digests: Digests::Wanted }
 }
 
 fn run_in(mut http: Http2, steps: &[Step], size: usize) -> Output {
@@ -396,6 +396,7 @@ fn what_was_asked_ends_also_where_the_sides_turn_out_swapped() {
         server: ([10, 0, 0, 2], 80).into(),
         app: None,
         tls: None,
+        digests: Digests::Wanted,
     };
     let (mut http, mut out) = (Http2::new(context, 0), Output::default());
     let ts = Timestamp::from_nanos(0);

@@ -2,7 +2,7 @@
 
 use super::encoder::{data, frame, get, headers, insert, status, varint};
 use super::{Http3, MESSAGES_MAX, Multiplexed};
-use crate::http::{Context, Output, Tunnelled};
+use crate::http::{Context, Digests, Output, Tunnelled};
 use crate::model::Direction::{self, ToClient, ToServer};
 use crate::model::{Body, Exchange, FlowId, Protocol, StreamChunk, Timestamp};
 use proptest::prelude::*;
@@ -12,7 +12,7 @@ const TS: Timestamp = Timestamp::from_nanos(1);
 fn http3() -> Http3 {
     let client = ([10, 0, 0, 1], 40_000).into();
     let server = ([10, 0, 0, 2], 443).into();
-    Http3::new(Context { flow: FlowId(3), client, server, app: None, tls: None }, 0, ToServer)
+    Http3::new(Context { flow: FlowId(3), client, server, app: None, tls: None, digests: Digests::Wanted }, 0, ToServer)
 }
 
 /// What happens on a stream, one direction.

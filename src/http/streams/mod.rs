@@ -232,13 +232,13 @@ impl Streams {
         let Exchange { id: ExchangeId { index, .. }, ts, protocol, request, response, .. } = exchange;
         self.next_index = self.next_index.max(index.wrapping_add(1));
         self.latest_request = self.latest_request.max(Some(id));
-        self.open.insert(id, Box::new(Stream::adopted(index, ts, protocol, request, response)));
+        self.open.insert(id, Box::new(Stream::adopted(index, ts, protocol, self.context.digests, request, response)));
     }
 
     fn new_stream(&mut self, ts: Timestamp) -> Stream {
         let index = self.next_index;
         self.next_index = self.next_index.wrapping_add(1);
-        Stream::new(index, ts, self.protocol)
+        Stream::new(index, ts, self.protocol, self.context.digests)
     }
 
     /// The stream, which is new if it was not seen before; none if it has ended.

@@ -1,5 +1,6 @@
 //! One stream: what came of its request and of its response so far.
 
+use super::super::Digests;
 use super::super::body::BodySink;
 use super::grpc::{self, Message, Messages};
 use super::{FieldSection, Role};
@@ -33,8 +34,8 @@ pub(super) struct Side {
 }
 
 impl Side {
-    fn new(keep: usize) -> Self {
-        Self { state: State::Awaited, head: None, body: BodySink::new(0, keep), broken: false }
+    fn new(keep: usize, digests: Digests) -> Self {
+        Self { state: State::Awaited, head: None, body: BodySink::new(0, keep, digests), broken: false }
     }
 
     pub(super) const fn is_settled(&self) -> bool {
@@ -83,13 +84,13 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    pub(super) fn new(index: u32, ts: Timestamp, protocol: Protocol) -> Self {
+    pub(super) fn new(index: u32, ts: Timestamp, protocol: Protocol, digests: Digests) -> Self {
         Self {
             index,
             ts,
             protocol,
-            request: Side::new(Body::KEEP_MAX),
-            response: Side::new(Body::RESPONSE_KEEP_MAX),
+            request: Side::new(Body::KEEP_MAX, digests),
+            response: Side::new(Body::RESPONSE_KEEP_MAX, digests),
             asked: None,
             to_ask: None,
             interim: None,
@@ -104,10 +105,11 @@ impl Stream {
         index: u32,
         ts: Timestamp,
         protocol: Protocol,
+        digests: Digests,
         request: Option<Arc<Request>>,
         response: Option<Response>,
     ) -> Self {
-        let mut stream = Self::new(index, ts, protocol);
+        let mut stream = Self::new(index, ts, protocol, digests);
         stream.request.state = State::Done;
         stream.asked = request;
         stream.interim = response;
@@ -149,7 +151,7 @@ impl Stream {
                 // A body whose beginning was not captured has its length wrong.
                 if side.body.kept() == 0 {
                     let keep = if role == Role::Request { Body::KEEP_MAX } else { Body::RESPONSE_KEEP_MAX };
-                    side.body = BodySink::new(section.length_hint(), keep);
+                    side.body = BodySink::new(section.length_hint(), keep, side.body.digests());
                 }
                 let is_grpc = section.content_type().is_some_and(grpc::is_grpc);
                 *head = Some(section);

@@ -2,13 +2,17 @@
 
 use super::Role::{Request, Response};
 use super::{FieldSection, STREAMS_MAX, Streams};
-use crate::http::{Context, HeldChunk, Output, Tunnelled};
+use crate::http::{Context, Digests, HeldChunk, Output, Tunnelled};
 use crate::model::{Body, Direction, Exchange, FlowId, Protocol, Timestamp};
 
 fn streams() -> Streams {
     let client = ([10, 0, 0, 1], 40_000).into();
     let server = ([10, 0, 0, 2], 443).into();
-    Streams::new(Context { flow: FlowId(3), client, server, app: None, tls: None }, Protocol::H2, 5)
+    Streams::new(
+        Context { flow: FlowId(3), client, server, app: None, tls: None, digests: Digests::Wanted },
+        Protocol::H2,
+        5,
+    )
 }
 
 fn section(fields: &[(&str, &str)]) -> FieldSection {

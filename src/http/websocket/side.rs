@@ -5,6 +5,7 @@ use super::Sink;
 use super::deflate::{Agreement, Failure, Inflater};
 use super::frame::{self, BINARY, CLOSE, CONTINUATION, HEAD_MAX, Head, RSV1, TEXT};
 use super::resync::{self, Expected, Found, More};
+use crate::http::Digests;
 use crate::http::body::BodySink;
 use crate::model::{Body, Timestamp};
 
@@ -220,7 +221,7 @@ impl Side {
             self.draft = Some(Draft {
                 ts: self.head_ts,
                 compressed,
-                sink: BodySink::new(0, self.keep()),
+                sink: BodySink::new(0, self.keep(), Digests::Wanted),
                 whole: !orphan,
                 // It may be compressed, and could then not be read from its middle.
                 unreadable: orphan && self.agreement != Agreement::Refused,
@@ -301,7 +302,7 @@ impl Side {
         let from = if open.head.opcode == CLOSE { self.control.len().min(2) } else { 0 };
         let text = &self.control[from..];
         if !text.is_empty() {
-            let mut body = BodySink::new(0, CONTROL_MAX);
+            let mut body = BodySink::new(0, CONTROL_MAX, Digests::Wanted);
             body.push(text);
             let whole = !open.gapped && open.head.len <= CONTROL_MAX as u64;
             sink.messages.push(Message { ts: open.ts, body: body.into_body(None, Vec::new(), whole) });

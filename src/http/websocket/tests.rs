@@ -71,6 +71,7 @@ fn run_opened(opening: Opening, pieces: &[Piece<'_>], size: usize) -> Output {
         server: "10.0.0.3:80".parse().unwrap(),
         app: None,
         tls: None,
+        digests: Default::default(),
     };
     let mut socket = WebSocket::new(context, opening);
     let mut out = Output::default();
