@@ -1,7 +1,7 @@
 //! What the targets share: input bytes → pieces of a two-way stream, and what a parser gave → something to compare, and
 //! what must hold for it whatever the input.
 
-use divulge::http::{Context, Output};
+use divulge::http::{Context, Digests, Output};
 use divulge::model::{Direction, Exchange, ExchangeId, FlowId, Protocol, StreamChunk, Timestamp};
 use std::collections::BTreeMap;
 
@@ -83,6 +83,7 @@ pub fn context() -> Context {
         server: ([203, 0, 113, 9], 443).into(),
         app: None,
         tls: None,
+        digests: Digests::Wanted,
     }
 }
 
