@@ -1,8 +1,9 @@
 //! `divulge demo`: the shipped capture against the shipped policy.
 
 use super::args::{Demo, Format};
+use super::output::Output;
 use super::replay::{
-    Keyboard, Output, Quiet, color_of_stdout, conclude, lang, show_values, threads, wants_screen, width, write_report,
+    Keyboard, Quiet, color_of_stdout, conclude, lang, show_values, threads, wants_screen, width, write_report,
 };
 use super::{Exit, Failure, screen};
 use crate::model::Segment;

@@ -1,6 +1,6 @@
 //! `divulge explain`.
 
-use super::replay::Output;
+use super::output::Output;
 use super::{Exit, Failure};
 use crate::audit;
 

@@ -21,7 +21,8 @@ mod with_libpcap {
     use crate::capture::Recorder;
     use crate::capture::live::{Interface, LiveCapture, LiveError, Reach, default_interface, interfaces};
     use crate::cli::note;
-    use crate::cli::replay::{Extent, Output, audit, load};
+    use crate::cli::output::{Output, spare_inputs};
+    use crate::cli::replay::{Extent, audit, load};
     use crate::session::Source;
 
     pub(in crate::cli) fn run(args: &Live) -> Result<Exit, Failure> {
@@ -32,6 +33,7 @@ mod with_libpcap {
             Some(name) => name.clone(),
             None => default_interface().map_err(|error| refused(&error))?,
         };
+        spare_inputs(&args.run, &[], args.write.as_deref())?;
         let mut case = load(&args.run, &[], &args.run.first_party, Extent::AndLive)?;
         let capture = LiveCapture::open(&Interface {
             name: name.clone(),

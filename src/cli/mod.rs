@@ -6,6 +6,7 @@ mod emit;
 mod explain;
 mod har;
 mod live;
+mod output;
 mod policy;
 mod replay;
 mod rules;

@@ -1,7 +1,7 @@
 //! `divulge policy`.
 
 use super::args::{Policy, PolicyCommand, PolicyEmit, PolicyFormat};
-use super::replay::Output;
+use super::output::Output;
 use super::{Exit, Failure};
 use crate::model::{Polarity, PolicyDocument};
 use crate::{policy, session};

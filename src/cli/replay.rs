@@ -2,6 +2,7 @@
 
 use super::args::{Emit, FailOn, Format, Lang, Replay, Run, Tui};
 use super::emit::Emitter;
+use super::output::{Output, spare_inputs};
 use super::{Exit, Failure, complain, har, note, screen, signals, warn};
 use crate::capture::Input;
 use crate::model::{Report, Severity};
@@ -9,20 +10,17 @@ use crate::pipeline::Event;
 use crate::report::{self, Color, Redactor, ReportOptions, ShowValues, ndjson};
 use crate::session::{self, Case, Outcome, Paths, Sink, Source, Wanted};
 use std::fs::File;
-use std::io::{self, BufWriter, IsTerminal, Write};
-use std::path::Path;
+use std::io::{self, IsTerminal, Write};
 
 /// Columns of a report that goes to no terminal.
 const WIDTH_DEFAULT: usize = 100;
-/// Bytes gathered before they are written.
-const WRITE_BUFFER: usize = 256 << 10;
-
 pub(super) fn run(args: &Replay) -> Result<Exit, Failure> {
     let (inputs, first_party) = args.inputs_and_domains();
     if inputs.is_empty() {
         let message = "no INPUT given: words after --first-party are domains unless they are files that exist";
         return Err(Failure::Said(message.to_owned()));
     }
+    spare_inputs(&args.run, &inputs, None)?;
     let case = load(&args.run, &inputs, &first_party, Extent::Inputs)?;
     audit(&args.run, case)
 }
@@ -265,23 +263,4 @@ pub(super) fn width() -> usize {
         return WIDTH_DEFAULT;
     }
     crossterm::terminal::size().map_or(WIDTH_DEFAULT, |(columns, _)| usize::from(columns).max(40))
-}
-
-/// Standard output or a file.
-pub(super) struct Output(BufWriter<Box<dyn Write>>);
-
-impl Output {
-    pub(super) fn open(path: Option<&Path>) -> Result<Self, Failure> {
-        let to: Box<dyn Write> = match path {
-            Some(path) => {
-                Box::new(File::create(path).map_err(|error| Failure::Said(format!("{}: {error}", path.display())))?)
-            }
-            None => Box::new(io::stdout()),
-        };
-        Ok(Self(BufWriter::with_capacity(WRITE_BUFFER, to)))
-    }
-
-    pub(super) fn writer(&mut self) -> &mut dyn Write {
-        &mut self.0
-    }
 }

@@ -1,7 +1,7 @@
 //! `divulge rules`.
 
 use super::args::{Rules, RulesCommand};
-use super::replay::Output;
+use super::output::Output;
 use super::{Exit, Failure, complain};
 use crate::rules::RuleSet;
 use crate::session;

@@ -419,3 +419,26 @@ fn turns() -> [Turn; 2] {
 fn raw(packets: &[Packet]) -> Vec<u8> {
     pcap(Order::Little, Resolution::Micros, Link::Raw, "", packets)
 }
+
+#[test]
+fn nothing_that_a_run_reads_is_written_over() {
+    let folder = Folder::new();
+    let bytes = std::fs::read(shipped("traffic.pcapng")).expect("the shipped capture");
+    let capture = folder.file("a.pcapng", &bytes);
+    let keys = folder.file("keys.log", b"# no keys\n");
+    let other_name = folder.path("b.pcapng");
+    std::fs::hard_link(&capture, &other_name).expect("a file system with links");
+    for output in [&capture, &other_name, &keys] {
+        let run = divulge(&["replay", &capture, "--keys", &keys, "--format", "json", "-o", output]);
+        assert_eq!(status(&run), 2);
+        assert_one_line(&run, &[output, "would be written over"]);
+    }
+    assert_eq!(std::fs::read(&capture).expect("still there"), bytes);
+    let report = folder.path("report.json");
+    assert_eq!(status(&divulge(&["replay", &capture, "--format", "json", "-o", &report])), 0);
+    assert_eq!(
+        status(&divulge(&["replay", &capture, "--format", "json", "-o", &report])),
+        0,
+        "a report may be replaced"
+    );
+}
