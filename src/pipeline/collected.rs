@@ -29,6 +29,8 @@ pub(super) struct Collected {
     pub(super) wants_pieces: bool,
     pub(super) names: Vec<SeenName>,
     pub(super) weirds: Vec<Weird>,
+    /// Bytes of no known protocol that are clear text.
+    pub(super) text_bytes: u64,
     pub(super) opaque_bytes: u64,
     pub(super) opaque_reason: Option<OpaqueReason>,
 }

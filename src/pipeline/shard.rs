@@ -58,6 +58,8 @@ struct FlowState {
     bytes: u64,
     opaque_bytes: u64,
     opaque_reason: Option<OpaqueReason>,
+    /// Some of it was text of no known protocol.
+    text: bool,
     host: Option<(Arc<str>, NameSource)>,
     exchanges: u32,
     /// Whether it goes on with the connections of another flow, which knows what was read.
@@ -275,6 +277,7 @@ impl Emitting {
     fn emit(&mut self, order: u64, flow: &mut FlowState, events: &mut Vec<Ordered>) {
         let Self { observer, exchanges, collected } = self;
         flow.opaque_bytes += std::mem::take(&mut collected.opaque_bytes);
+        flow.text |= std::mem::take(&mut collected.text_bytes) > 0;
         if let Some(reason) = collected.opaque_reason.take() {
             flow.opaque_reason = Some(reason);
         }
@@ -377,6 +380,7 @@ impl FlowState {
             bytes: 0,
             opaque_bytes: 0,
             opaque_reason: None,
+            text: false,
             host: None,
             exchanges: 0,
             follows: false,
@@ -526,7 +530,7 @@ impl FlowState {
             Content::Ready(tls) => tls.clone(),
         };
         // A session nothing was read of is closed as a whole, its handshake included.
-        let closed = self.exchanges == 0 && self.opaque_reason.is_some() && !self.follows;
+        let closed = self.exchanges == 0 && !self.text && self.opaque_reason.is_some() && !self.follows;
         FlowSummary {
             id: self.shared.flow,
             key: self.shared.key,

@@ -151,7 +151,9 @@ fn piece(
     repeated: usize,
     out: &mut Collected,
 ) {
-    if !is_clear_text(bytes) {
+    if is_clear_text(bytes) {
+        out.text_bytes += (bytes.len() - repeated) as u64;
+    } else {
         out.opaque(bytes.len() - repeated, OpaqueReason::UnknownProtocol);
     }
     search(shared, tls, direction, ts, bytes, out);
