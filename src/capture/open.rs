@@ -371,7 +371,7 @@ impl Capture {
     fn next_mapped(&mut self, segment: Segment) -> Option<CaptureItem> {
         let bytes = (*segment).as_ref();
         let size = bytes.len();
-        let mut frames = Vec::new();
+        let mut frames = Vec::with_capacity(FrameBatch::FRAMES_MAX);
         let end = self.take(bytes, 0, &mut frames);
         self.finish_batch(segment, frames, end, size)
     }

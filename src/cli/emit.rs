@@ -83,7 +83,6 @@ impl Sink for Emitter<'_> {
     fn event(&mut self, event: Event) {
         match (self.what, event) {
             (Emit::Exchanges, Event::Exchange(exchange)) => self.exchange(&exchange),
-            (Emit::Exchanges, Event::Rendered(line)) => self.write(&line),
             (Emit::Observations, Event::Asked(_, observations) | Event::Observed(observations)) => {
                 for seen in &observations {
                     let mut line = std::mem::take(&mut self.line);
@@ -114,6 +113,10 @@ impl Sink for Emitter<'_> {
                 | Event::Flow(_),
             ) => {}
         }
+    }
+
+    fn rendered(&mut self, bytes: &[u8]) {
+        self.write(bytes);
     }
 
     fn progress(&mut self, _bytes: u64, _total: u64, _report: &mut dyn FnMut() -> Report) -> bool {

@@ -2,7 +2,8 @@
 
 use crate::model::{Direction, FlowId, FlowKey, Packet, TcpFlags, Timestamp, Transport, TransportProtocol};
 use rustc_hash::FxHashMap;
-use std::net::SocketAddr;
+use std::hash::{Hash, Hasher};
+use std::net::{IpAddr, SocketAddr};
 
 /// Most flows followed at a time; beyond it the ones idle longest are ended.
 pub const FLOWS_MAX: usize = 65_536;
@@ -19,11 +20,39 @@ const CLOSED_IDLE_NS: i64 = 60 * 1_000_000_000;
 /// Idle time after which a UDP conversation is ended (RFC 4787 §4.3 asks NATs for two minutes at least).
 const UDP_IDLE_NS: i64 = 300 * 1_000_000_000;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+/// A five-tuple without direction. As numbers, because it is hashed and compared for every packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Pair {
     transport: TransportProtocol,
-    low: SocketAddr,
-    high: SocketAddr,
+    low: End,
+    high: End,
+}
+
+impl Hash for Pair {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        // Whatever else differs is told apart by comparing.
+        let fold = |ip: u128| (ip as u64) ^ ((ip >> 64) as u64).rotate_left(32);
+        state.write_u64(fold(self.low.ip));
+        state.write_u64(fold(self.high.ip));
+        state.write_u64(u64::from(self.low.port) << 32 | u64::from(self.high.port) << 16 | self.transport as u64);
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct End {
+    is_v6: bool,
+    ip: u128,
+    port: u16,
+}
+
+impl End {
+    fn of(address: SocketAddr) -> Self {
+        let (is_v6, ip) = match address.ip() {
+            IpAddr::V4(ip) => (false, u128::from(ip.to_bits())),
+            IpAddr::V6(ip) => (true, ip.to_bits()),
+        };
+        Self { is_v6, ip, port: address.port() }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -83,8 +112,9 @@ impl FlowTable {
             Transport::Other(_) => return None,
         };
         let (src, dst) = (SocketAddr::new(packet.src, src_port), SocketAddr::new(packet.dst, dst_port));
-        let src_is_low = src <= dst;
-        let (low, high) = if src_is_low { (src, dst) } else { (dst, src) };
+        let (from, to) = (End::of(src), End::of(dst));
+        let src_is_low = from <= to;
+        let (low, high) = if src_is_low { (from, to) } else { (to, from) };
         let pair = Pair { transport, low, high };
         self.since_sweep += 1;
         let mut replaced = None;

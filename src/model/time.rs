@@ -45,6 +45,25 @@ impl fmt::Display for Timestamp {
         let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
         let year = year_of_era + era * 400 + i64::from(month <= 2);
         let (seconds, micros) = (of_day / 1_000_000, of_day % 1_000_000);
+        if let Ok(year @ 0..=9_999) = u16::try_from(year) {
+            let mut text = *b"0000-00-00T00:00:00.000000Z";
+            let fields = [
+                (0, 4, i64::from(year)),
+                (5, 7, month),
+                (8, 10, day),
+                (11, 13, seconds / 3_600),
+                (14, 16, seconds / 60 % 60),
+                (17, 19, seconds % 60),
+                (20, 26, micros),
+            ];
+            for (start, end, mut left) in fields {
+                for digit in text[start..end].iter_mut().rev() {
+                    *digit = b'0' + (left % 10) as u8;
+                    left /= 10;
+                }
+            }
+            return f.write_str(std::str::from_utf8(&text).map_err(|_| fmt::Error)?);
+        }
         write!(
             f,
             "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}.{micros:06}Z",

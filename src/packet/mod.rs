@@ -99,6 +99,16 @@ impl Decoder {
         bytes: &'b [u8],
         weird: &mut dyn FnMut(Weird),
     ) -> Option<Datagram<'b>> {
+        plain(bytes).or_else(|| self.any_datagram(place, bytes, weird))
+    }
+
+    /// The same whatever the header holds.
+    fn any_datagram<'b>(
+        &mut self,
+        place: &FramePlace<'_, '_>,
+        bytes: &'b [u8],
+        weird: &mut dyn FnMut(Weird),
+    ) -> Option<Datagram<'b>> {
         let ip = match LaxIpSlice::from_slice(bytes) {
             Ok((ip, None)) => ip,
             Ok((ip, Some(_))) => {
@@ -175,12 +185,33 @@ struct FramePlace<'f, 'a> {
     app: Option<Arc<App>>,
 }
 
+#[derive(Debug, PartialEq, Eq)]
 struct Datagram<'a> {
     src: IpAddr,
     dst: IpAddr,
     protocol: IpNumber,
     payload: Cow<'a, [u8]>,
     missing: usize,
+}
+
+/// Reads the header of nearly every packet: whole TCP or UDP in IPv4 without options or IPv6 without extensions. None
+/// where there is more to it than that.
+fn plain(bytes: &[u8]) -> Option<Datagram<'_>> {
+    let word = |at: usize| usize::from(bytes[at]) << 8 | usize::from(bytes[at + 1]);
+    let (src, dst, protocol, header, end) = match bytes.first()? {
+        0x45 if bytes.len() >= 20 && word(6) & 0x3fff == 0 => {
+            let (src, dst) = (bytes[12..].first_chunk::<4>()?, bytes[16..].first_chunk::<4>()?);
+            (IpAddr::from(*src), IpAddr::from(*dst), bytes[9], 20, word(2))
+        }
+        0x60..=0x6f if bytes.len() >= 40 && word(4) > 0 => {
+            let (src, dst) = (bytes[8..].first_chunk::<16>()?, bytes[24..].first_chunk::<16>()?);
+            (IpAddr::from(*src), IpAddr::from(*dst), bytes[6], 40, 40 + word(4))
+        }
+        _ => return None,
+    };
+    let protocol =
+        Some(IpNumber(protocol)).filter(|&protocol| protocol == IpNumber::TCP || protocol == IpNumber::UDP)?;
+    Some(Datagram { src, dst, protocol, payload: Cow::Borrowed(bytes.get(header..end)?), missing: 0 })
 }
 
 /// Bytes the IP header says the packet has, header included.

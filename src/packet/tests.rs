@@ -1,6 +1,6 @@
 //! Frames of every link type carry the same packet; PCAPdroid's vector names its app.
 
-use super::Decoder;
+use super::{Decoder, FramePlace, plain};
 use crate::model::{Frame, LinkType, Packet, Timestamp, Transport};
 
 /// IPv4, UDP 40000 → 53, payload `hi`.
@@ -177,4 +177,29 @@ proptest::proptest! {
         let again = Decoder::default().decode(&frame(link, &data), &mut |_| {}).is_some();
         proptest::prop_assert_eq!(first, again);
     }
+}
+
+#[test]
+fn the_short_way_through_plain_headers_leads_where_the_long_one_does() {
+    let mut v6 = vec![0x60, 0, 0, 0, 0, 10, 17, 64];
+    v6.extend([0x20; 32]);
+    v6.extend(&IP[20..]);
+    let (mut short, mut decoder) = (0, Decoder::default());
+    for packet in [IP.to_vec(), v6] {
+        for at in 0..packet.len().min(41) {
+            for byte in 0..=u8::MAX {
+                for cut in [0, 1, 5] {
+                    let mut bytes = packet[..packet.len() - cut].to_vec();
+                    bytes[at.min(packet.len() - cut - 1)] = byte;
+                    let Some(datagram) = plain(&bytes) else { continue };
+                    let frame = frame(101, &bytes);
+                    let place = FramePlace { frame: &frame, app: None };
+                    let long = decoder.any_datagram(&place, &bytes, &mut |weird| panic!("{weird:?} in {bytes:02x?}"));
+                    assert_eq!(Some(datagram), long, "{bytes:02x?}");
+                    short += 1;
+                }
+            }
+        }
+    }
+    assert!(short > 10_000, "{short}");
 }

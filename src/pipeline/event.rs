@@ -3,7 +3,25 @@
 use crate::model::{
     App, Exchange, FlowId, FlowKey, NameSource, Observation, OpaqueReason, SeenName, Timestamp, TlsInfo, Weird,
 };
+use std::ops::Range;
 use std::sync::Arc;
+
+/// One event with the order of the item it came of.
+pub(super) type Ordered = (u64, Event);
+
+/// Events on their way out, in their order, and the bytes of exchanges that were rendered. Used again and again, so
+/// that a thread which hands it to another need not have the other free its memory.
+#[derive(Debug, Default)]
+pub(super) struct Events {
+    pub(super) list: Vec<Ordered>,
+    pub(super) rendered: Vec<u8>,
+}
+
+impl Events {
+    pub(super) fn push(&mut self, event: Ordered) {
+        self.list.push(event);
+    }
+}
 
 /// Something that happened, in the order of the frames that showed it.
 #[derive(Debug)]
@@ -16,8 +34,9 @@ pub enum Event {
     Exchange(Box<Exchange>),
     /// An exchange ended that nobody wants to see.
     Ended,
-    /// An exchange ended and was rendered as bytes instead ([`super::Renderer`]).
-    Rendered(Vec<u8>),
+    /// An exchange ended and was rendered as bytes instead ([`super::Renderer`]): where these are in
+    /// [`super::Pipeline::rendered`]. [`super::Feed::rendered`] gets the bytes in its place.
+    Rendered(Range<usize>),
     /// A host name was seen.
     Name(SeenName),
     /// Traffic that made no sense.

@@ -43,7 +43,7 @@ pub(super) enum ItemKind<'a> {
 pub(super) struct PacketItem<'a> {
     pub(super) direction: Direction,
     /// Set on the first packet of a flow: its key, and whether it was seen from its start.
-    pub(super) opened: Option<(FlowKey, bool)>,
+    pub(super) opened: Option<Box<(FlowKey, bool)>>,
     pub(super) app: Option<Arc<App>>,
     pub(super) tcp: Option<TcpItem>,
     pub(super) payload: Cow<'a, [u8]>,
@@ -123,7 +123,7 @@ impl Intake {
             Transport::Udp(udp) => (None, udp.payload, udp.missing),
             Transport::Other(_) => return,
         };
-        let opened = seen.opened.map(|key| (key, seen.from_start));
+        let opened = seen.opened.map(|key| Box::new((key, seen.from_start)));
         let packet = PacketItem { direction: seen.direction, opened, app: packet.app, tcp, payload, missing };
         self.order += 1;
         items(Item { order: self.order, flow: seen.id, lane, ts: frame.ts, kind: ItemKind::Packet(packet) });

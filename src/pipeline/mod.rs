@@ -50,10 +50,12 @@ use crate::detect::Detector;
 use crate::model::{Frame, KeySource, ReadyExchange};
 use crate::tls::KeyLog;
 use budget::Budget;
+use event::Events;
 use intake::Intake;
 use observe::Observer;
 use shard::Shard;
 use std::collections::VecDeque;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// What the pipeline does with exchanges.
@@ -95,7 +97,7 @@ pub struct Pipeline {
     shard: Shard,
     keys: KeyLog,
     keys_changed: bool,
-    events: Vec<shard::Ordered>,
+    events: Events,
     ready: VecDeque<Event>,
 }
 
@@ -110,13 +112,14 @@ impl Pipeline {
             shard: settings.shard(),
             keys,
             keys_changed: false,
-            events: Vec::new(),
+            events: Events::default(),
             ready: VecDeque::new(),
         }
     }
 
     /// Takes the next frame of the capture.
     pub fn handle_frame(&mut self, frame: &Frame<'_>) {
+        self.forget_rendered();
         self.use_keys();
         let Self { intake, budget, shard, events, ready, .. } = self;
         if let Some(look) = budget.due(frame.data.len()) {
@@ -129,17 +132,22 @@ impl Pipeline {
         intake.frame(frame, &mut |item| shard.item(item, events), &mut |order, weird| {
             weirds.push((order, Event::Weird(weird)))
         });
-        events.append(&mut weirds);
-        events.sort_by_key(|&(order, _)| order);
-        ready.extend(events.drain(..).map(|(_, event)| event));
+        // Most frames lead to nothing.
+        if weirds.is_empty() && events.list.is_empty() {
+            return;
+        }
+        events.list.append(&mut weirds);
+        events.list.sort_by_key(|&(order, _)| order);
+        ready.extend(events.list.drain(..).map(|(_, event)| event));
     }
 
     /// Takes an exchange that the capture holds as such.
     pub fn handle_exchange(&mut self, ready: ReadyExchange) {
+        self.forget_rendered();
         self.use_keys();
         let Self { intake, shard, events, ready: out, .. } = self;
         intake.ready(ready, &mut |item| shard.item(item, events));
-        out.extend(events.drain(..).map(|(_, event)| event));
+        out.extend(events.list.drain(..).map(|(_, event)| event));
     }
 
     /// Takes lines of a key log; they are used from the next frame on. Gives the lines that were wrong.
@@ -156,7 +164,7 @@ impl Pipeline {
         }
         let order = self.intake.next_orders();
         self.shard.set_keys(order, &Arc::new(self.keys.clone()), &mut self.events);
-        self.ready.extend(self.events.drain(..).map(|(_, event)| event));
+        self.ready.extend(self.events.list.drain(..).map(|(_, event)| event));
     }
 
     /// The capture ended: ends all flows.
@@ -164,11 +172,24 @@ impl Pipeline {
         self.use_keys();
         let Self { intake, shard, events, ready, .. } = self;
         intake.finish(&mut |item| shard.item(item, events));
-        ready.extend(events.drain(..).map(|(_, event)| event));
+        ready.extend(events.list.drain(..).map(|(_, event)| event));
     }
 
     /// The next event, if there is one.
     pub fn poll_event(&mut self) -> Option<Event> {
         self.ready.pop_front()
+    }
+
+    /// The bytes that [`Event::Rendered`] tells of; they stay until the next frame or exchange is taken after all
+    /// events were.
+    #[must_use]
+    pub fn rendered(&self, place: &Range<usize>) -> &[u8] {
+        self.events.rendered.get(place.clone()).unwrap_or_default()
+    }
+
+    fn forget_rendered(&mut self) {
+        if self.ready.is_empty() {
+            self.events.rendered.clear();
+        }
     }
 }

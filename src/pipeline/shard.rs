@@ -5,7 +5,7 @@ use super::Exchanges;
 use super::budget::{self, Account};
 use super::collected::{Collected, host_of};
 use super::connection::{LateKeys, Shared, Stack};
-use super::event::{Event, FlowSummary};
+use super::event::{Event, Events, FlowSummary};
 use super::intake::{Item, ItemKind, PacketItem};
 use super::observe::Observer;
 use super::paths::Paths;
@@ -29,9 +29,6 @@ pub type Renderer = Arc<dyn Fn(&crate::model::Exchange, &mut Vec<u8>) + Send + S
 
 /// Nanoseconds of the capture between two looks at a flow that is open.
 const TOLD_EVERY: i64 = 1_000_000_000;
-
-/// One event with the order of the item it came of.
-pub(super) type Ordered = (u64, Event);
 
 /// The flows of one shard.
 pub(super) struct Shard {
@@ -89,7 +86,7 @@ impl Shard {
     }
 
     /// Sessions that begin from now on look their keys up here, and closed ones that wait for theirs are tried again.
-    pub(super) fn set_keys(&mut self, first_order: u64, keys: &Arc<KeyLog>, events: &mut Vec<Ordered>) {
+    pub(super) fn set_keys(&mut self, first_order: u64, keys: &Arc<KeyLog>, events: &mut Events) {
         self.keys = Arc::clone(keys);
         for id in self.waiting.iter().copied().collect::<Vec<_>>() {
             if let Some(flow) = self.flows.get_mut(&id) {
@@ -122,7 +119,7 @@ impl Shard {
     }
 
     /// Takes an item; appends the events it leads to.
-    pub(super) fn item(&mut self, item: Item<'_>, events: &mut Vec<Ordered>) {
+    pub(super) fn item(&mut self, item: Item<'_>, events: &mut Events) {
         let (id, order) = (item.flow, item.order);
         self.take(item, events);
         self.note_waiting(id);
@@ -134,7 +131,7 @@ impl Shard {
         }
     }
 
-    fn take(&mut self, item: Item<'_>, events: &mut Vec<Ordered>) {
+    fn take(&mut self, item: Item<'_>, events: &mut Events) {
         let Self { flows, paths, keys, late_keys, output, .. } = self;
         let (order, ts) = (item.order, item.ts);
         match item.kind {
@@ -195,7 +192,7 @@ impl Shard {
     }
 
     /// Takes a datagram; one of a connection that began in another flow is read there.
-    fn datagram(&mut self, id: FlowId, packet: PacketItem<'_>, order: u64, ts: Timestamp, events: &mut Vec<Ordered>) {
+    fn datagram(&mut self, id: FlowId, packet: PacketItem<'_>, order: u64, ts: Timestamp, events: &mut Events) {
         let Self { flows, paths, output, keys, .. } = self;
         let origin = origin_of(flows, paths, id, &packet);
         let Some([flow, origin]) = origin.and_then(|origin| two(flows, id, origin)) else {
@@ -274,7 +271,7 @@ impl Emitting {
     }
 
     /// Turns what was collected into events.
-    fn emit(&mut self, order: u64, flow: &mut FlowState, events: &mut Vec<Ordered>) {
+    fn emit(&mut self, order: u64, flow: &mut FlowState, events: &mut Events) {
         let Self { observer, exchanges, collected } = self;
         flow.opaque_bytes += std::mem::take(&mut collected.opaque_bytes);
         flow.text |= std::mem::take(&mut collected.text_bytes) > 0;
@@ -312,9 +309,9 @@ impl Emitting {
                 Exchanges::Kept => Event::Exchange(Box::new(exchange)),
                 Exchanges::Dropped => Event::Ended,
                 Exchanges::Rendered(render) => {
-                    let mut line = Vec::with_capacity(1_024);
-                    render(&exchange, &mut line);
-                    Event::Rendered(line)
+                    let start = events.rendered.len();
+                    render(&exchange, &mut events.rendered);
+                    Event::Rendered(start..events.rendered.len())
                 }
             };
             events.push((order, event));
@@ -334,7 +331,7 @@ impl FlowState {
         late_keys: LateKeys,
         digests: Digests,
     ) -> Option<Self> {
-        let (key, from_start) = packet.opened?;
+        let (key, from_start) = *packet.opened.as_deref()?;
         let content = match key.transport {
             TransportProtocol::Tcp => {
                 Content::Tcp(Box::new(TcpState { streams: Default::default(), stack: Stack::new(), over: None }))

@@ -130,7 +130,22 @@ pub(super) fn push_json_str(out: &mut Vec<u8>, text: &str) {
 
 /// Appends bytes as a JSON string: as text if they are UTF-8, else each byte as its Latin-1 character.
 pub(super) fn push_json_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
-    push_json_str(out, &text_of(bytes));
+    if is_plain(bytes) {
+        out.push(b'"');
+        out.extend_from_slice(bytes);
+        out.push(b'"');
+    } else {
+        push_json_str(out, &text_of(bytes));
+    }
+}
+
+/// Whether bytes are ASCII without anything to escape, as most are. May say no for some that are.
+fn is_plain(bytes: &[u8]) -> bool {
+    let (words, _) = bytes.as_chunks::<8>();
+    match bytes.last_chunk::<8>() {
+        Some(last) => words.iter().chain([last]).all(|word| plain(u64::from_le_bytes(*word))),
+        None => bytes.iter().all(|&byte| byte < 0x80 && CLASS[usize::from(byte)] == 0),
+    }
 }
 
 /// Appends a JSON string, or `null`.
@@ -151,7 +166,7 @@ pub(super) fn push_hex(out: &mut Vec<u8>, bytes: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::{acts, neutral, push_json_bytes, push_json_str};
+    use super::{acts, neutral, push_json_bytes, push_json_str, text_of};
 
     const NASTY: &str = "a\x1b[2J\u{9b}31m\u{202e}gpj.exe\u{2066}\r\n\t\0\"\\\u{7f}\u{feff}\u{e0041}，中文😀";
 
@@ -172,6 +187,19 @@ mod tests {
             let written = std::str::from_utf8(&out).expect("UTF-8");
             assert!(!written.chars().any(acts), "{c:?}");
             assert_eq!(serde_json::from_str::<String>(written).expect("JSON"), text);
+        }
+    }
+
+    #[test]
+    fn bytes_are_written_as_their_text_is() {
+        for byte in 0..=u8::MAX {
+            for (before, after) in [(0, 0), (0, 3), (3, 0), (8, 0), (0, 8), (5, 9), (16, 1)] {
+                let bytes = [&b"abcdefghijklmnop"[..before], &[byte], &b"qrstuvwxyz"[..after]].concat();
+                let (mut out, mut text) = (Vec::new(), Vec::new());
+                push_json_bytes(&mut out, &bytes);
+                push_json_str(&mut text, &text_of(&bytes));
+                assert_eq!(out, text, "{byte:#04x} after {before} bytes, before {after}");
+            }
         }
     }
 

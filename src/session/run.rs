@@ -30,6 +30,8 @@ pub enum Wanted {
 pub trait Sink {
     /// An event; observations name their party already.
     fn event(&mut self, event: Event);
+    /// An exchange as it was rendered ([`Wanted::Rendered`]).
+    fn rendered(&mut self, _bytes: &[u8]) {}
     /// So many bytes of so many (0 if unknown) have been read. `report` makes a snapshot of the outcome so far, at some
     /// cost. False ends the run early.
     fn progress(&mut self, bytes: u64, total: u64, report: &mut dyn FnMut() -> Report) -> bool;
@@ -166,6 +168,11 @@ impl Feed for Run<'_> {
     fn event(&mut self, mut event: Event) {
         self.state.ledger.record(&mut event);
         self.sink.event(event);
+    }
+
+    fn rendered(&mut self, bytes: &[u8]) {
+        self.state.ledger.record(&mut Event::Ended);
+        self.sink.rendered(bytes);
     }
 
     fn keys_read(&mut self, problems: Vec<KeyLogProblem>, sessions: usize) {
