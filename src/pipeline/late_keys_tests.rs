@@ -47,5 +47,5 @@ fn a_key_log_that_grows_line_by_line_costs_little_however_many_flows_are_open() 
     let took = started.elapsed();
     assert_eq!(flows, 0, "all flows are still open");
     // Every flow for every line would be 60 million visits.
-    assert!(took < Duration::from_secs(5), "{took:?}");
+    assert!(took < Duration::from_secs(20), "{took:?}");
 }

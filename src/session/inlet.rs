@@ -365,7 +365,8 @@ impl Inlet {
         match &item {
             CaptureItem::Frames(batch) => {
                 self.frames += batch.frames.len() as u64;
-                for frame in [batch.frames.first(), batch.frames.last()].into_iter().flatten() {
+                // Frames need not stand in the order of their times.
+                for frame in &batch.frames {
                     self.first = Some(self.first.map_or(frame.ts, |first| first.min(frame.ts)));
                     self.last = Some(self.last.map_or(frame.ts, |last| last.max(frame.ts)));
                 }
