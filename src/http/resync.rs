@@ -18,9 +18,12 @@ impl Http1 {
             Err(NeedMore) => {}
             Ok(Some(kind)) => self.begin_head(side, kind, out),
             Ok(None) => {
-                self.withdraw_early(side, out);
                 self.sides[side].state = State::Seek { line_start: false };
-                if self.sides[side].buf.ends_with(b"\n") {
+                self.withdraw_early(side, out);
+                if matches!(self.sides[side].state, State::Held) {
+                    let (seen, started) = (std::mem::take(&mut self.sides[side].buf), self.sides[side].started);
+                    self.run(side, &seen, started, out);
+                } else if self.sides[side].buf.ends_with(b"\n") {
                     self.end_line(side, ts, out);
                 }
             }

@@ -103,6 +103,10 @@ impl Http1 {
     pub(super) fn withdraw_early(&mut self, side: usize, out: &mut Output) {
         if let Some(entry) = self.sides[side].early.take() {
             self.exchanges.withdraw(entry, out);
+            // If its response changed the protocol, nothing is waited for any more, and what comes is not HTTP.
+            if self.switching.as_ref().is_some_and(|&(switching, ..)| switching == entry) {
+                self.sides[side].state = State::Held;
+            }
         }
     }
 

@@ -489,3 +489,25 @@ proptest! {
         prop_assert_eq!(out.read_bytes + out.skipped_bytes + rest as u64, (up.len() + down.len()) as u64);
     }
 }
+
+#[test]
+fn what_follows_a_change_of_protocol_whose_request_broke_off_is_handed_on_however_it_is_cut() {
+    let steps = [
+        client("GET /ws?a=1"),
+        server("HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n\r\n"),
+        client("\x01 no request line\r\nGET /inside HTTP/1.1\r\nHost: a\r\n\r\n"),
+    ];
+    let said = |size: usize| {
+        let out = run(&steps, size);
+        let rest = out.handoff.map(|handoff| {
+            handoff.rest.iter().filter(|held| held.direction == ToServer).flat_map(|held| held.bytes.clone()).collect()
+        });
+        (out.asked.len(), out.exchanges.iter().map(line).collect::<Vec<_>>(), rest.map(|bytes: Vec<u8>| bytes.len()))
+    };
+    let whole = said(usize::MAX);
+    assert!(whole.2.is_some(), "the connection changes its protocol");
+    assert!(!whole.1.iter().any(|line| line.contains("/inside")), "{whole:?}");
+    for size in 1..60 {
+        assert_eq!(said(size), whole, "{size}");
+    }
+}
