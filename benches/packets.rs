@@ -112,7 +112,7 @@ fn shipped_capture_to_events(bencher: Bencher<'_, '_>) {
                 CaptureItem::Secrets(_, text) => {
                     black_box(pipeline.handle_keys(divulge::model::KeySource::Dsb, &text));
                 }
-                CaptureItem::Exchanges(_) | CaptureItem::Warning(_) | CaptureItem::Note(_) | CaptureItem::Pause => {}
+                _ => {}
             }
         }
         pipeline.finish();

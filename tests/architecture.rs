@@ -24,6 +24,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("audit", &["model", "rules"]),
     ("pipeline", STAGES),
     ("capture", &["model", "pipeline"]),
+    ("proxy", &["model", "pipeline"]),
+    ("device", &["model", "pipeline"]),
     ("report", &["model", "pipeline"]),
     ("dashboard", &["model", "pipeline"]),
     ("session", BELOW_SESSION),
@@ -48,6 +50,8 @@ const BOTTOM_UP: &[&str] = &[
     "audit",
     "pipeline",
     "capture",
+    "proxy",
+    "device",
     "report",
     "dashboard",
     "session",
@@ -55,7 +59,7 @@ const BOTTOM_UP: &[&str] = &[
 /// Up to `audit`. They are sans-IO: what the outside world is reached by must not be named in them.
 const STAGES: &[&str] = BOTTOM_UP.split_at(14).0;
 /// Up to `dashboard`.
-const BELOW_SESSION: &[&str] = BOTTOM_UP.split_at(18).0;
+const BELOW_SESSION: &[&str] = BOTTOM_UP.split_at(20).0;
 
 /// Lists whose order people see: the tabs of the dashboard.
 const IN_ORDER_OF_USE: &[&str] = &["SCREENS"];

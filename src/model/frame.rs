@@ -1,6 +1,6 @@
 //! What a capture holds: link-layer bytes with their time.
 
-use super::{App, Exchange, KeySource, Timestamp};
+use super::{App, Exchange, Incident, KeySource, Mark, Timestamp};
 use std::sync::Arc;
 
 /// A link type number as in pcap and pcapng files (`LINKTYPE_*`, tcpdump.org/linktypes.html).
@@ -94,6 +94,10 @@ pub enum CaptureItem {
     Exchanges(Vec<ReadyExchange>),
     /// Lines of a TLS key log: a Decryption Secrets Block of the capture, or what a key log file grew by.
     Secrets(KeySource, Vec<u8>),
+    /// A moment of the tester's, from the recording or while it is made.
+    Mark(Mark),
+    /// What befell a connection of the proxy.
+    Incident(Incident),
     /// Something about the capture that the user should know; reading went on or ended there.
     Warning(String),
     /// As a warning, of a capture that is not damaged.

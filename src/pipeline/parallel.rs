@@ -6,7 +6,9 @@ use super::event::{Event, Events};
 use super::intake::{Intake, Item, ItemKind, PacketItem, TcpItem};
 use super::shard::{Shard, shard_of};
 use super::{Pipeline, Settings};
-use crate::model::{App, CaptureItem, Direction, FlowId, FrameBatch, ReadyExchange, Segment, Timestamp};
+use crate::model::{
+    App, CaptureItem, Direction, FlowId, FrameBatch, Incident, Mark, ReadyExchange, Segment, Timestamp,
+};
 use crate::tls::{KeyLog, KeyLogProblem};
 use std::borrow::Cow;
 use std::collections::VecDeque;
@@ -30,6 +32,10 @@ pub trait Feed {
     fn rendered(&mut self, _bytes: &[u8]) {}
     /// The last lines of a key log were read: those that were wrong, and how many sessions have keys by now.
     fn keys_read(&mut self, problems: Vec<KeyLogProblem>, sessions: usize);
+    /// A moment of the tester's that came with the capture.
+    fn mark(&mut self, _mark: Mark) {}
+    /// What befell a connection of the proxy.
+    fn incident(&mut self, _incident: Incident) {}
     /// Something about the capture that the user should know.
     fn warning(&mut self, warning: String);
     /// The events of another batch have all been handed over. False ends the run early.
@@ -73,6 +79,8 @@ fn run_here(settings: &Settings, feed: &mut dyn Feed) {
                 let problems = pipeline.handle_keys(source, &text);
                 feed.keys_read(problems, pipeline.keys.sessions());
             }
+            CaptureItem::Mark(mark) => feed.mark(mark),
+            CaptureItem::Incident(incident) => feed.incident(incident),
             CaptureItem::Warning(warning) | CaptureItem::Note(warning) => feed.warning(warning),
             CaptureItem::Pause => {
                 pipeline.use_keys();
@@ -187,6 +195,8 @@ fn run_threads(settings: &Settings, threads: usize, feed: &mut dyn Feed) {
                     feed.keys_read(problems, keys.sessions());
                     keys_changed = true;
                 }
+                CaptureItem::Mark(mark) => feed.mark(mark),
+                CaptureItem::Incident(incident) => feed.incident(incident),
                 CaptureItem::Warning(warning) | CaptureItem::Note(warning) => feed.warning(warning),
                 CaptureItem::Pause => {
                     driver.use_keys(&keys, &mut keys_changed);

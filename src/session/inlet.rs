@@ -381,7 +381,7 @@ impl Inlet {
             }
             CaptureItem::Secrets(_, text) => self.record(|recorder| recorder.secrets(text)),
             CaptureItem::Warning(_) => self.damaged = true,
-            CaptureItem::Note(_) | CaptureItem::Pause => {}
+            CaptureItem::Mark(_) | CaptureItem::Incident(_) | CaptureItem::Note(_) | CaptureItem::Pause => {}
         }
         item
     }

@@ -38,7 +38,8 @@ fn the_shipped_capture_is_whole_and_brings_its_keys_and_its_app() {
                     assert_eq!((app.uid, app.package.as_deref()), (Some(demo::UID), Some(demo::PACKAGE)));
                 }
             }
-            CaptureItem::Exchanges(_) | CaptureItem::Secrets(..) | CaptureItem::Note(_) | CaptureItem::Pause => {}
+            CaptureItem::Note(_) | CaptureItem::Pause => {}
+            CaptureItem::Exchanges(_) | CaptureItem::Secrets(..) | CaptureItem::Mark(_) | CaptureItem::Incident(_) => {}
             CaptureItem::Warning(text) => panic!("{text}"),
         }
     }

@@ -152,7 +152,8 @@ fn each_packet(file: &[u8], mut visit: impl FnMut(&divulge::model::Packet<'_>)) 
                     packet.iter().for_each(&mut visit);
                 }
             }
-            CaptureItem::Exchanges(_) | CaptureItem::Secrets(..) | CaptureItem::Note(_) | CaptureItem::Pause => {}
+            CaptureItem::Note(_) | CaptureItem::Pause => {}
+            CaptureItem::Exchanges(_) | CaptureItem::Secrets(..) | CaptureItem::Mark(_) | CaptureItem::Incident(_) => {}
             CaptureItem::Warning(text) => panic!("{text}"),
         }
     }

@@ -15,7 +15,7 @@ fn read(text: &[u8]) -> Result<(Vec<ReadyExchange>, Vec<String>), String> {
         match item {
             CaptureItem::Exchanges(batch) => exchanges.extend(batch),
             CaptureItem::Warning(text) | CaptureItem::Note(text) => messages.push(text),
-            CaptureItem::Frames(_) | CaptureItem::Secrets(..) | CaptureItem::Pause => panic!("no such thing in a HAR"),
+            _ => panic!("no such thing in a HAR"),
         }
     }
     Ok((exchanges, messages))
