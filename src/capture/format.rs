@@ -1,7 +1,8 @@
 //! The pcap and pcapng formats, one step at a time over whatever bytes are at hand: no file, no buffer of its own.
 //! pcap: draft-ietf-opsawg-pcap; pcapng: draft-ietf-opsawg-pcapng; UID blocks: PCAPdroid's custom block.
 
-use crate::model::{App, LinkType, Timestamp};
+use super::journal;
+use crate::model::{App, CaptureItem, LinkType, Timestamp};
 use pcap_parser::{
     Block, LegacyPcapBlock, OptionCode, PcapHeader, SecretsType, parse_block_be, parse_block_le, parse_pcap_frame,
     parse_pcap_frame_be, parse_pcap_frame_modified, parse_pcap_header,
@@ -18,7 +19,7 @@ const BLOCK_MAX: usize = 256 << 20;
 const PCAPNG_SHB: u32 = 0x0A0D_0D0A;
 const OBSOLETE_PACKET_BLOCK: u32 = 2;
 /// PCAPdroid's private enterprise number.
-const PCAPDROID_PEN: u32 = 62_652;
+pub(super) const PCAPDROID_PEN: u32 = 62_652;
 
 /// Where and why a capture can't be read on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,6 +44,8 @@ pub(super) enum Step {
     },
     /// A key log at `start..end`.
     Secrets { len: usize, start: usize, end: usize },
+    /// A mark or an incident.
+    Told { len: usize, item: Box<CaptureItem> },
     /// Nothing of interest.
     Skip { len: usize },
     /// Something odd that was passed over.
@@ -208,9 +211,12 @@ impl Format {
                 self.uid_block(custom.data, block);
                 Step::Skip { len }
             }
+            Block::SystemdJournalExport(entry) => match journal::read(entry.data) {
+                Some(item) => Step::Told { len, item: Box::new(item) },
+                None => Step::Skip { len },
+            },
             Block::NameResolution(_)
             | Block::InterfaceStatistics(_)
-            | Block::SystemdJournalExport(_)
             | Block::ProcessInformation(_)
             | Block::Unknown(_) => Step::Skip { len },
         }

@@ -4,6 +4,7 @@
 
 mod format;
 mod har;
+mod journal;
 #[cfg(feature = "live")]
 pub mod live;
 mod open;
@@ -13,5 +14,5 @@ mod told;
 pub use format::{FRAME_MAX, Problem};
 pub use har::{ENTRIES_MAX, HELD_MAX};
 pub use open::{Capture, CaptureError, Input};
-pub use record::Recorder;
+pub use record::{RecordLimits, Recorder, SECRETS_CARRIED_MAX};
 pub use told::{Coming, Streaming, Told};

@@ -242,7 +242,9 @@ impl Capture {
                     found.push(map[at + start..at + end].to_vec());
                     at += len;
                 }
-                Step::Frame { len, .. } | Step::Skip { len } | Step::Odd { len, .. } => at += len,
+                Step::Frame { len, .. } | Step::Told { len, .. } | Step::Skip { len } | Step::Odd { len, .. } => {
+                    at += len
+                }
                 Step::Need(_) => break,
             }
         }
@@ -330,7 +332,7 @@ impl Capture {
                         });
                     }
                 }
-                Ok(Step::Frame { .. } | Step::Secrets { .. } | Step::Odd { .. }) => return Ok(()),
+                Ok(Step::Frame { .. } | Step::Secrets { .. } | Step::Told { .. } | Step::Odd { .. }) => return Ok(()),
                 Err(Problem { offset, message }) => {
                     return Err(CaptureError::NotACapture { name: self.name.clone(), offset, message });
                 }
@@ -426,9 +428,17 @@ impl Capture {
                             return End::Full;
                         }
                         self.offset += len as u64;
-                        return End::Secrets(bytes[at + start..at + end].to_vec());
+                        let text = bytes[at + start..at + end].to_vec();
+                        return End::Item(Box::new(CaptureItem::Secrets(KeySource::Dsb, text)));
                     }
                     self.offset += len as u64;
+                }
+                Ok(Step::Told { len, item }) => {
+                    if !frames.is_empty() {
+                        return End::Full;
+                    }
+                    self.offset += len as u64;
+                    return End::Item(item);
                 }
                 Ok(Step::Odd { len, problem }) => {
                     if !frames.is_empty() {
@@ -458,7 +468,7 @@ impl Capture {
             return Some(CaptureItem::Frames(FrameBatch { segment, frames }));
         }
         match end {
-            End::Secrets(text) => Some(CaptureItem::Secrets(KeySource::Dsb, text)),
+            End::Item(item) => Some(*item),
             End::Warning(problem) => {
                 Some(CaptureItem::Warning(format!("{}: offset {}: {}", self.name, problem.offset, problem.message)))
             }
@@ -482,7 +492,7 @@ impl Capture {
 
 enum End {
     Full,
-    Secrets(Vec<u8>),
+    Item(Box<CaptureItem>),
     Warning(Problem),
     Need(usize),
 }

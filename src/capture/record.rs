@@ -1,86 +1,205 @@
-//! Frames and key logs → a pcapng file (draft-ietf-opsawg-pcapng), so that what came by can be replayed and opened in
-//! Wireshark: an interface for each link type, times in nanoseconds, keys as Decryption Secrets Blocks.
+//! What comes in → a pcapng file (draft-ietf-opsawg-pcapng), so that it can be replayed and opened in Wireshark: an
+//! interface for each link type, times in nanoseconds, keys as Decryption Secrets Blocks before the frames they open, apps as
+//! PCAPdroid writes them, marks and incidents as journal entries. Each call leaves a whole file behind.
 
-use crate::model::{FrameBatch, LinkType};
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use super::format::PCAPDROID_PEN;
+use super::journal;
+use crate::model::{App, CaptureItem, FrameBatch, LinkType, Timestamp};
+use std::collections::{BTreeSet, VecDeque};
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 const SECTION_HEADER: u32 = 0x0A0D_0D0A;
 const INTERFACE_DESCRIPTION: u32 = 1;
 const ENHANCED_PACKET: u32 = 6;
 const DECRYPTION_SECRETS: u32 = 0x0A;
+const CUSTOM: u32 = 0x0BAD;
 /// `TLSK`: the secrets are a TLS key log.
 const TLS_KEY_LOG: u32 = 0x544C_534B;
+/// Most apps described in one file.
+const APPS_MAX: usize = 65_536;
+/// Newest session secrets that are written again at the start of a next file, for sessions that go on in it, bytes.
+pub const SECRETS_CARRIED_MAX: usize = 1 << 20;
 
-/// A pcapng file that is being written.
+/// When to go on in a next file.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RecordLimits {
+    /// When a file has so many bytes.
+    pub max_bytes: Option<u64>,
+    /// When its first frame is so old, by the times of frames.
+    pub max_age: Option<Duration>,
+}
+
+/// A pcapng file that is being written, or several, one after another.
 pub struct Recorder {
     path: PathBuf,
-    out: BufWriter<File>,
+    limits: RecordLimits,
+    /// The file now: the first is 1.
+    number: u32,
+    file: File,
+    /// Bytes of the file, up to its last whole block.
+    written: u64,
+    began: Option<Timestamp>,
     /// Link types of the interfaces, by number.
     interfaces: Vec<LinkType>,
+    /// Apps that are described in this file.
+    apps: BTreeSet<i32>,
+    /// The newest secrets, and how many bytes they are.
+    secrets: VecDeque<Vec<u8>>,
+    secrets_len: usize,
+    /// Blocks on their way to the file.
+    buffer: Vec<u8>,
 }
 
 impl Recorder {
-    /// Creates the file and writes its header.
+    /// Creates the file, readable by its owner only since it will hold keys, and writes its header.
     ///
     /// # Errors
     /// The operating system's.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let out = BufWriter::with_capacity(256 << 10, File::create(path)?);
-        let mut recorder = Self { path: path.to_path_buf(), out, interfaces: Vec::new() };
+        Self::rotating(path, RecordLimits::default())
+    }
+
+    /// As [`Recorder::create`]; goes on in `name-0002.pcapng` and so on when a limit is reached.
+    ///
+    /// # Errors
+    /// The operating system's.
+    pub fn rotating(path: &Path, limits: RecordLimits) -> io::Result<Self> {
+        let mut recorder = Self {
+            path: path.to_path_buf(),
+            limits,
+            number: 1,
+            file: create(path)?,
+            written: 0,
+            began: None,
+            interfaces: Vec::new(),
+            apps: BTreeSet::new(),
+            secrets: VecDeque::new(),
+            secrets_len: 0,
+            buffer: Vec::new(),
+        };
+        recorder.header();
+        recorder.flush()?;
+        Ok(recorder)
+    }
+
+    /// The file that is written now.
+    #[must_use]
+    pub fn path(&self) -> PathBuf {
+        if self.number == 1 {
+            return self.path.clone();
+        }
+        let stem = self.path.file_stem().unwrap_or_default().to_string_lossy();
+        let extension = self.path.extension().map(|extension| format!(".{}", extension.to_string_lossy()));
+        self.path.with_file_name(format!("{stem}-{:04}{}", self.number, extension.unwrap_or_default()))
+    }
+
+    /// Adds what came in; warnings and the like are left out. It has left for the file when this returns.
+    ///
+    /// # Errors
+    /// The operating system's; the file then ends with the last block that was whole.
+    pub fn item(&mut self, item: &CaptureItem) -> io::Result<()> {
+        match item {
+            CaptureItem::Frames(batch) => {
+                self.rotate(batch)?;
+                self.frames(batch);
+            }
+            CaptureItem::Secrets(_, text) => {
+                self.keep(text);
+                self.key_log(text);
+            }
+            CaptureItem::Mark(mark) => block(&mut self.buffer, journal::BLOCK, &[&journal::mark(mark)]),
+            CaptureItem::Incident(incident) => {
+                block(&mut self.buffer, journal::BLOCK, &[&journal::incident(incident)]);
+            }
+            CaptureItem::Exchanges(_) | CaptureItem::Warning(_) | CaptureItem::Note(_) | CaptureItem::Pause => {}
+        }
+        self.flush()
+    }
+
+    fn header(&mut self) {
         let mut body = Vec::new();
         body.extend(0x1A2B_3C4D_u32.to_le_bytes());
         body.extend([1, 0, 0, 0]);
         body.extend(u64::MAX.to_le_bytes());
         option(&mut body, 4, concat!("divulge ", env!("CARGO_PKG_VERSION")).as_bytes());
         option(&mut body, 0, &[]);
-        recorder.block(SECTION_HEADER, &body)?;
-        recorder.out.flush()?;
-        Ok(recorder)
+        block(&mut self.buffer, SECTION_HEADER, &[&body]);
     }
 
-    /// The file.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Adds frames, and lets them leave for the file.
-    ///
-    /// # Errors
-    /// The operating system's; the file then ends in the middle of a block.
-    pub fn frames(&mut self, batch: &FrameBatch) -> io::Result<()> {
-        let mut body = Vec::new();
+    fn frames(&mut self, batch: &FrameBatch) {
         for frame in batch.iter() {
-            let interface = self.interface(frame.link)?;
+            self.began.get_or_insert(frame.ts);
+            let interface = self.interface(frame.link);
+            let uid = frame.app.as_deref().and_then(|app| self.app(app));
             let nanos = u64::try_from(frame.ts.nanos()).unwrap_or(0);
-            body.clear();
-            for word in [interface, (nanos >> 32) as u32, (nanos & 0xFFFF_FFFF) as u32] {
-                body.extend(word.to_le_bytes());
+            let mut head = [0; 20];
+            let len = u32::try_from(frame.data.len()).unwrap_or(u32::MAX);
+            let words = [interface, (nanos >> 32) as u32, (nanos & 0xFFFF_FFFF) as u32, len, frame.original_len];
+            for (place, word) in head.chunks_exact_mut(4).zip(words) {
+                place.copy_from_slice(&word.to_le_bytes());
             }
-            body.extend(u32::try_from(frame.data.len()).unwrap_or(u32::MAX).to_le_bytes());
-            body.extend(frame.original_len.to_le_bytes());
-            body.extend(frame.data);
-            self.block(ENHANCED_PACKET, &body)?;
+            let Some(uid) = uid else {
+                block(&mut self.buffer, ENHANCED_PACKET, &[&head, frame.data]);
+                continue;
+            };
+            let mut options = Vec::new();
+            option(&mut options, 1, format!("u-{uid}").as_bytes());
+            option(&mut options, 0, &[]);
+            let padding = frame.data.len().next_multiple_of(4) - frame.data.len();
+            block(&mut self.buffer, ENHANCED_PACKET, &[&head, frame.data, &[0; 3][..padding], &options]);
         }
-        self.out.flush()
     }
 
-    /// Adds lines of a TLS key log.
-    ///
-    /// # Errors
-    /// As [`Recorder::frames`].
-    pub fn secrets(&mut self, text: &[u8]) -> io::Result<()> {
-        let mut body = Vec::with_capacity(8 + text.len());
-        body.extend(TLS_KEY_LOG.to_le_bytes());
-        body.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
-        body.extend(text);
-        self.block(DECRYPTION_SECRETS, &body)?;
-        self.out.flush()
+    fn key_log(&mut self, text: &[u8]) {
+        let len = u32::try_from(text.len()).unwrap_or(u32::MAX);
+        block(&mut self.buffer, DECRYPTION_SECRETS, &[&TLS_KEY_LOG.to_le_bytes(), &len.to_le_bytes(), text]);
     }
 
-    fn interface(&mut self, link: LinkType) -> io::Result<u32> {
+    /// Remembers secrets for the next file.
+    fn keep(&mut self, text: &[u8]) {
+        if self.limits.max_bytes.is_none() && self.limits.max_age.is_none() {
+            return;
+        }
+        self.secrets.push_back(text.to_vec());
+        self.secrets_len += text.len();
+        while self.secrets_len > SECRETS_CARRIED_MAX
+            && let Some(oldest) = self.secrets.pop_front()
+        {
+            self.secrets_len -= oldest.len();
+        }
+    }
+
+    /// Goes on in a next file if it is time.
+    fn rotate(&mut self, batch: &FrameBatch) -> io::Result<()> {
+        let full = self.limits.max_bytes.is_some_and(|most| self.written >= most);
+        let now = batch.frames.first().map(|frame| frame.ts);
+        let age = self.began.zip(now).map(|(began, now)| now.nanos().saturating_sub(began.nanos()));
+        let old = self
+            .limits
+            .max_age
+            .zip(age)
+            .is_some_and(|(most, age)| age >= i64::try_from(most.as_nanos()).unwrap_or(i64::MAX));
+        if self.began.is_none() || !(full || old) {
+            return Ok(());
+        }
+        self.number += 1;
+        self.file = create(&self.path())?;
+        (self.written, self.began) = (0, None);
+        self.interfaces.clear();
+        self.apps.clear();
+        self.header();
+        for text in std::mem::take(&mut self.secrets) {
+            self.key_log(&text);
+            self.secrets.push_back(text);
+        }
+        Ok(())
+    }
+
+    fn interface(&mut self, link: LinkType) -> u32 {
         let known = self.interfaces.iter().position(|&known| known == link);
         let number = known.unwrap_or(self.interfaces.len());
         if known.is_none() {
@@ -91,20 +210,63 @@ impl Recorder {
             // if_tsresol: ten to the minus ninth of a second.
             option(&mut body, 9, &[9]);
             option(&mut body, 0, &[]);
-            self.block(INTERFACE_DESCRIPTION, &body)?;
+            block(&mut self.buffer, INTERFACE_DESCRIPTION, &[&body]);
         }
-        Ok(u32::try_from(number).unwrap_or(u32::MAX))
+        u32::try_from(number).unwrap_or(u32::MAX)
     }
 
-    fn block(&mut self, kind: u32, body: &[u8]) -> io::Result<()> {
-        let padding = body.len().next_multiple_of(4) - body.len();
-        let total = u32::try_from(12 + body.len() + padding).map_err(io::Error::other)?.to_le_bytes();
-        self.out.write_all(&kind.to_le_bytes())?;
-        self.out.write_all(&total)?;
-        self.out.write_all(body)?;
-        self.out.write_all(&[0; 3][..padding])?;
-        self.out.write_all(&total)
+    /// Describes an app before its first frame; gives its uid.
+    fn app(&mut self, app: &App) -> Option<i32> {
+        let uid = app.uid?;
+        if self.apps.len() < APPS_MAX && self.apps.insert(uid) {
+            let text = |text: &Option<Arc<str>>| {
+                let text = text.as_deref().unwrap_or_default();
+                // PCAPdroid's own limit.
+                text.as_bytes()[..text.floor_char_boundary(63)].to_vec()
+            };
+            let (package, name) = (text(&app.package), text(&app.name));
+            let lengths = [package.len(), name.len()].map(|len| u8::try_from(len).unwrap_or(0));
+            let head = [&PCAPDROID_PEN.to_le_bytes()[..], &1u16.to_le_bytes(), &[1, 0], &uid.to_le_bytes()].concat();
+            block(&mut self.buffer, CUSTOM, &[&head, &lengths, &package, &name]);
+        }
+        Some(uid)
     }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let wrote = self.file.write_all(&self.buffer);
+        match wrote {
+            Ok(()) => self.written += self.buffer.len() as u64,
+            Err(_) => {
+                // Part of it may be there. Where that can't be undone either, the file ends in the middle of a block.
+                let _: io::Result<()> = self.file.set_len(self.written);
+            }
+        }
+        self.buffer.clear();
+        wrote
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(path)
+}
+
+/// Appends a block whose body is made of parts.
+fn block(out: &mut Vec<u8>, kind: u32, parts: &[&[u8]]) {
+    let len: usize = parts.iter().map(|part| part.len()).sum();
+    let padding = len.next_multiple_of(4) - len;
+    // Bodies are frames and key logs, both capped far below this.
+    let total = u32::try_from(12 + len + padding).unwrap_or(u32::MAX).to_le_bytes();
+    out.extend_from_slice(&kind.to_le_bytes());
+    out.extend_from_slice(&total);
+    for part in parts {
+        out.extend_from_slice(part);
+    }
+    out.extend_from_slice(&[0; 3][..padding]);
+    out.extend_from_slice(&total);
 }
 
 fn option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
@@ -116,42 +278,103 @@ fn option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    use super::Recorder;
+    use super::{RecordLimits, Recorder};
     use crate::capture::{Capture, Input};
-    use crate::model::{CaptureItem, FrameBatch, FrameMeta, LinkType, Timestamp};
+    use crate::model::{
+        App, CaptureItem, FrameBatch, FrameMeta, Incident, IncidentKind, KeySource, LinkType, Mark, MarkKind, Timestamp,
+    };
+    use std::path::Path;
     use std::sync::Arc;
+    use std::time::Duration;
+
+    fn meta(number: u64, link: u32, start: usize, len: usize, app: Option<Arc<App>>) -> FrameMeta {
+        let ts = Timestamp::from_nanos(1_700_000_000_123_456_789 + i64::try_from(number).unwrap());
+        FrameMeta { number, ts, link: LinkType(link), start, len, original_len: 99, app }
+    }
+
+    fn frames(frames: Vec<FrameMeta>) -> CaptureItem {
+        CaptureItem::Frames(FrameBatch { segment: Arc::new(b"abcdefgh"), frames })
+    }
+
+    fn secrets(text: &str) -> CaptureItem {
+        CaptureItem::Secrets(KeySource::Proxy, text.as_bytes().to_vec())
+    }
+
+    /// What a capture holds, in words.
+    fn told(path: &Path) -> Vec<String> {
+        let mut capture = Capture::open(&Input::File(path.to_path_buf())).unwrap();
+        let mut told = Vec::new();
+        while let Some(item) = capture.next_item().unwrap() {
+            match item {
+                CaptureItem::Frames(batch) => told.extend(batch.iter().map(|frame| {
+                    let nanos = frame.ts.nanos() % 1_000_000_000;
+                    let data = String::from_utf8_lossy(frame.data).into_owned();
+                    let app = frame.app.map(|app| format!(" {:?} {:?} {:?}", app.uid, app.package, app.name));
+                    format!("{} {nanos} {data} {}{}", frame.link.0, frame.original_len, app.unwrap_or_default())
+                })),
+                CaptureItem::Secrets(_, text) => told.push(String::from_utf8_lossy(&text).into_owned()),
+                CaptureItem::Mark(mark) => told.push(format!("{:?} {:?}", mark.mark, mark.text)),
+                CaptureItem::Incident(incident) => told.push(format!("{:?} {}", incident.kind, incident.text)),
+                CaptureItem::Warning(text) | CaptureItem::Note(text) => told.push(text),
+                CaptureItem::Exchanges(_) | CaptureItem::Pause => {}
+            }
+        }
+        told
+    }
 
     #[test]
     fn what_was_recorded_is_read_again() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out.pcapng");
-        let meta = |number, link, start, len| FrameMeta {
-            number,
-            ts: Timestamp::from_nanos(1_700_000_000_123_456_789 + i64::try_from(number).unwrap()),
-            link: LinkType(link),
-            start,
-            len,
-            original_len: 99,
-            app: None,
-        };
-        let frames = vec![meta(1, 1, 0, 5), meta(2, 276, 5, 3), meta(3, 1, 1, 4)];
+        let app = App { uid: Some(10_234), package: Some("com.example".into()), name: Some("测试".into()) };
+        let ts = Timestamp::from_nanos(1_700_000_000_000_000_001);
         let mut recorder = Recorder::create(&path).unwrap();
-        recorder.secrets(b"# a key log\n").unwrap();
-        recorder.frames(&FrameBatch { segment: Arc::new(b"abcdefgh"), frames }).unwrap();
-        let mut capture = Capture::open(&Input::File(path)).unwrap();
-        assert_eq!(capture.secrets(), [b"# a key log\n".to_vec()]);
-        let Some(CaptureItem::Frames(batch)) = capture.next_item().unwrap() else { panic!("no frames") };
-        let read: Vec<_> = batch
-            .iter()
-            .map(|frame| (frame.link.0, frame.ts.nanos() % 1_000_000_000, frame.data.to_vec(), frame.original_len))
-            .collect();
+        recorder.item(&secrets("# a key log\n")).unwrap();
+        let three = vec![meta(1, 1, 0, 5, None), meta(2, 276, 5, 3, Some(Arc::new(app))), meta(3, 1, 1, 4, None)];
+        recorder.item(&frames(three)).unwrap();
+        recorder.item(&CaptureItem::Mark(Mark { ts, mark: MarkKind::Agree, text: Some("ok".to_owned()) })).unwrap();
+        let incident =
+            Incident { ts, kind: IncidentKind::Pinned, host: "h".into(), connection: None, text: "why".to_owned() };
+        recorder.item(&CaptureItem::Incident(incident)).unwrap();
         assert_eq!(
-            read,
+            told(&path),
             [
-                (1, 123_456_790, b"abcde".to_vec(), 99),
-                (276, 123_456_791, b"fgh".to_vec(), 99),
-                (1, 123_456_792, b"bcde".to_vec(), 99)
+                "# a key log\n",
+                "1 123456790 abcde 99",
+                "276 123456791 fgh 99 Some(10234) Some(\"com.example\") Some(\"测试\")",
+                "1 123456792 bcde 99",
+                "Agree Some(\"ok\")",
+                "Pinned why"
             ]
         );
+    }
+
+    #[test]
+    fn files_go_on_in_a_next_one_with_the_newest_keys() {
+        for limits in [
+            RecordLimits { max_bytes: Some(1), max_age: None },
+            RecordLimits { max_bytes: None, max_age: Some(Duration::from_nanos(1)) },
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let mut recorder = Recorder::rotating(&folder.path().join("out.pcapng"), limits).unwrap();
+            for number in 1..=3 {
+                recorder.item(&secrets(&format!("# {number}\n"))).unwrap();
+                recorder.item(&frames(vec![meta(number, 1, 0, 1, None)])).unwrap();
+            }
+            assert_eq!(recorder.path(), folder.path().join("out-0003.pcapng"));
+            assert_eq!(told(&folder.path().join("out.pcapng")), ["# 1\n", "1 123456790 a 99", "# 2\n"]);
+            assert_eq!(told(&folder.path().join("out-0002.pcapng")), ["# 1\n", "# 2\n", "1 123456791 a 99", "# 3\n"]);
+            assert_eq!(told(&recorder.path()), ["# 1\n", "# 2\n", "# 3\n", "1 123456792 a 99"]);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_recording_is_its_owners_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.pcapng");
+        Recorder::create(&path).unwrap();
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 }

@@ -17,6 +17,32 @@ pub enum MarkKind {
     Note,
 }
 
+impl MarkKind {
+    /// All kinds.
+    pub const ALL: [Self; 7] =
+        [Self::Launch, Self::Agree, Self::Refuse, Self::Background, Self::Foreground, Self::Withdraw, Self::Note];
+
+    /// The word of the contract.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Launch => "launch",
+            Self::Agree => "agree",
+            Self::Refuse => "refuse",
+            Self::Background => "background",
+            Self::Foreground => "foreground",
+            Self::Withdraw => "withdraw",
+            Self::Note => "note",
+        }
+    }
+
+    /// The kind of a word.
+    #[must_use]
+    pub fn parse(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == word)
+    }
+}
+
 /// One moment of a session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Mark {

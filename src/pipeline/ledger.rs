@@ -5,12 +5,12 @@ use super::event::{Event, FlowSummary};
 use super::names::AddressNames;
 use crate::attribute::Attributor;
 use crate::model::{
-    Confidence, Coverage, DataFlow, DataType, FlowId, HostSummary, Mark, MarkKind, NameKind, NameSource, Observation,
-    OpaqueReason, Party, Role, Timestamp, Weird, WeirdCount,
+    Confidence, Coverage, DataFlow, DataType, FlowId, HostSummary, Incident, IncidentKind, Mark, MarkKind, NameKind,
+    NameSource, Observation, OpaqueReason, Party, Role, Timestamp, Weird, WeirdCount,
 };
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 /// Most hosts that are counted one by one; the rest are counted together.
@@ -18,6 +18,8 @@ pub const HOSTS_MAX: usize = 100_000;
 /// Most data flows kept apart; more means that the parties are made up.
 pub const DATA_FLOWS_MAX: usize = 40_000;
 
+/// Most connections remembered at a time as passed through because of a pin.
+pub const PINNED_MAX: usize = 65_536;
 /// Data flows beyond which one observation of each is evidence enough.
 const FLOWS_WELL_PROVED: usize = 10_000;
 
@@ -104,7 +106,8 @@ pub struct Ledger {
     open: BTreeMap<FlowId, FlowSummary>,
     data_flows: FxHashMap<(DataType, Arc<str>, Role), DataFlow>,
     weirds: BTreeMap<(crate::model::Layer, &'static str), u64>,
-    consent: Consent,
+    /// Connections that were passed through because of a pin, and when; until their flows end.
+    pinned: FxHashMap<(SocketAddr, SocketAddr), Timestamp>,
     coverage: Coverage,
     exchanges: u64,
     apps: BTreeMap<Arc<str>, u64>,
@@ -126,7 +129,7 @@ pub struct TlsCount {
 impl Ledger {
     /// An empty ledger.
     #[must_use]
-    pub fn new(attributor: Attributor, marks: &[Mark]) -> Self {
+    pub fn new(attributor: Attributor) -> Self {
         Self {
             attributor,
             parties: FxHashMap::default(),
@@ -135,7 +138,7 @@ impl Ledger {
             open: BTreeMap::new(),
             data_flows: FxHashMap::default(),
             weirds: BTreeMap::new(),
-            consent: Consent::of(marks),
+            pinned: FxHashMap::default(),
             coverage: Coverage::default(),
             exchanges: 0,
             apps: BTreeMap::new(),
@@ -178,12 +181,34 @@ impl Ledger {
         self.coverage
     }
 
-    /// The data flows, by data type and party.
+    /// The data flows, by data type and party, those told apart that began before the consent that the marks tell of.
     #[must_use]
-    pub fn data_flows(&self) -> Vec<DataFlow> {
+    pub fn data_flows(&self, marks: &[Mark]) -> Vec<DataFlow> {
+        let consent = Consent::of(marks);
         let mut flows: Vec<_> = self.data_flows.iter().collect();
         flows.sort_unstable_by_key(|&(key, _)| key);
-        flows.into_iter().map(|(_, flow)| flow.clone()).collect()
+        let told = |flow: &DataFlow| DataFlow { before_consent: consent.missing_at(flow.first_ts), ..flow.clone() };
+        flows.into_iter().map(|(_, flow)| told(flow)).collect()
+    }
+
+    /// Takes what befell a connection.
+    pub fn incident(&mut self, incident: &Incident) {
+        if let (IncidentKind::Pinned | IncidentKind::ClientRefused, Some(connection)) =
+            (incident.kind, incident.connection)
+            && (self.pinned.len() < PINNED_MAX || self.pinned.contains_key(&connection))
+        {
+            self.pinned.insert(connection, incident.ts);
+        }
+    }
+
+    /// As a flow tells of itself, or with the reason that an incident knows better.
+    fn with_reason(&self, flow: &FlowSummary) -> FlowSummary {
+        let pinned = self.pinned.get(&(flow.key.client, flow.key.server));
+        // The five-tuple may have been another connection's before.
+        let is_pinned =
+            pinned.is_some_and(|&ts| ts >= flow.first_ts) && flow.opaque_reason == Some(OpaqueReason::NoKey);
+        let opaque_reason = if is_pinned { Some(OpaqueReason::Pinned) } else { flow.opaque_reason };
+        FlowSummary { opaque_reason, ..flow.clone() }
     }
 
     /// The hosts, by name; those of flows that are open among them.
@@ -200,7 +225,8 @@ impl Ledger {
             }
             let known = self.parties.get(&host).map(Arc::clone);
             let party = known.unwrap_or_else(|| self.attributor.party(&host));
-            hosts.entry(host).or_insert_with(|| HostCount::new(party, named_by)).add(flow, named_by);
+            let count = hosts.entry(host).or_insert_with(|| HostCount::new(party, named_by));
+            count.add(&self.with_reason(flow), named_by);
         }
         hosts.iter().map(|(host, count)| count.summary(host)).collect()
     }
@@ -286,7 +312,6 @@ impl Ledger {
             self.full = true;
             return;
         }
-        let before_consent = self.consent.missing_at(seen.ts);
         let most = if self.data_flows.len() > FLOWS_WELL_PROVED { 1 } else { DataFlow::EVIDENCE_MAX };
         let flow = self.data_flows.entry(key).or_insert_with(|| DataFlow {
             data_type: seen.data_type.clone(),
@@ -303,12 +328,12 @@ impl Ledger {
             flow.hosts.insert(Arc::clone(host));
         }
         flow.observations += 1;
+        let earliest = seen.ts < flow.first_ts;
         flow.first_ts = flow.first_ts.min(seen.ts);
         flow.last_ts = flow.last_ts.max(seen.ts);
-        let news = (seen.cleartext && !flow.cleartext) || (before_consent && !flow.before_consent);
+        let news = earliest || (seen.cleartext && !flow.cleartext);
         flow.cleartext |= seen.cleartext;
-        flow.before_consent |= before_consent;
-        keep_evidence(&mut flow.evidence, most, seen, news);
+        keep_evidence(flow, most, seen, news);
     }
 
     fn flow(&mut self, flow: &FlowSummary) {
@@ -317,6 +342,9 @@ impl Ledger {
         {
             *self.apps.entry(Arc::clone(name)).or_default() += 1;
         }
+        let told = self.with_reason(flow);
+        self.pinned.remove(&(flow.key.client, flow.key.server));
+        let flow = &told;
         if flow.bytes == 0 {
             return;
         }
@@ -338,17 +366,23 @@ impl Ledger {
     }
 }
 
-/// Keeps the surest observations, at most `most`, and those that first show something new of the flow.
-fn keep_evidence(evidence: &mut Vec<Observation>, most: usize, seen: &Observation, news: bool) {
+/// Keeps the surest observations, at most `most`, those that first show something new of the flow, and the earliest: only
+/// the marks, which may come later, say whether that was before consent.
+fn keep_evidence(flow: &mut DataFlow, most: usize, seen: &Observation, news: bool) {
+    let (evidence, first_ts) = (&mut flow.evidence, flow.first_ts);
     if evidence.len() < most {
         evidence.push(seen.clone());
         return;
     }
-    let weakest = evidence.iter().enumerate().rev().min_by_key(|(_, kept)| kept.confidence);
-    let Some((at, confidence)) = weakest.map(|(at, kept)| (at, kept.confidence)) else { return };
+    let others = evidence.iter().enumerate().rev().filter(|(_, kept)| kept.ts > first_ts || most == 1);
+    let Some((weakest, confidence)) =
+        others.min_by_key(|(_, kept)| kept.confidence).map(|(at, kept)| (at, kept.confidence))
+    else {
+        return;
+    };
     if news || (seen.confidence > confidence && confidence < Confidence::Certain) {
-        let at = if news { evidence.len() - 1 } else { at };
-        evidence.remove(at);
+        let last = evidence.iter().rposition(|kept| kept.ts > first_ts).unwrap_or(weakest);
+        evidence.remove(if news { last } else { weakest });
         evidence.push(seen.clone());
     }
 }
@@ -388,7 +422,7 @@ mod tests {
     #[test]
     fn a_flow_that_is_open_is_seen_and_counted_once_when_it_ends() {
         let rules = RuleSet::builtin().unwrap_or_else(|errors| panic!("{errors:?}"));
-        let mut ledger = Ledger::new(Attributor::new(Arc::new(rules), &[]), &[]);
+        let mut ledger = Ledger::new(Attributor::new(Arc::new(rules), &[]));
         let Event::Flow(ended) = flow(Some("api.example.com"), &[]) else { panic!("a flow") };
         for bytes in [3, 7] {
             ledger.record(&mut Event::Open(Box::new(FlowSummary { bytes, opaque_bytes: bytes, ..(*ended).clone() })));
@@ -405,7 +439,7 @@ mod tests {
     #[test]
     fn a_flow_without_a_name_asked_for_is_called_by_its_certificate() {
         let rules = RuleSet::builtin().unwrap_or_else(|errors| panic!("{errors:?}"));
-        let mut ledger = Ledger::new(Attributor::new(Arc::new(rules), &[]), &[]);
+        let mut ledger = Ledger::new(Attributor::new(Arc::new(rules), &[]));
         for mut event in [
             flow(Some("Api.Example.com"), &["other.example.com"]),
             flow(Some("203.0.113.9"), &["only.example.com"]),

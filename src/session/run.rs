@@ -1,15 +1,19 @@
 //! Feeds the sources of a case through the pipeline and makes the report.
 
 use super::case::{Case, Source};
+use super::incidents::Incidents;
 use super::inlet::Inlet;
 use crate::attribute::Attributor;
 use crate::audit;
 use crate::capture::CaptureError;
 use crate::detect::Detector;
-use crate::model::{CaptureItem, Report};
+use crate::model::{CaptureItem, Incident, Mark, Report};
 use crate::pipeline::{self, Event, Exchanges, Feed, LateKeys, Ledger, Renderer, Settings};
 use crate::tls::KeyLogProblem;
 use std::sync::Arc;
+
+/// Most marks of a run; a tester sets a few dozen.
+pub const MARKS_MAX: usize = 100_000;
 
 /// What is to be done with exchanges.
 #[derive(Clone)]
@@ -75,7 +79,8 @@ pub fn replay(case: Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink) 
     let state = State {
         inputs,
         inlet,
-        ledger: Ledger::new(attributor, &case.marks),
+        ledger: Ledger::new(attributor),
+        incidents: Incidents::default(),
         sessions,
         judge: matches!(wanted, Wanted::Audit | Wanted::Findings),
         case,
@@ -97,6 +102,7 @@ struct State {
     inputs: Vec<String>,
     inlet: Inlet,
     ledger: Ledger,
+    incidents: Incidents,
     /// Sessions the key logs know.
     sessions: usize,
     judge: bool,
@@ -120,6 +126,7 @@ impl State {
             frames: self.inlet.frames,
             ..Report::default()
         };
+        report.warnings.extend(self.incidents.list());
         report.warnings.extend(self.inlet.losses());
         if self.ledger.is_full() {
             report.warnings.push(format!(
@@ -131,7 +138,7 @@ impl State {
         if self.judge {
             let documents: Vec<_> = self.case.policies.iter().map(|policy| &*policy.document).collect();
             let input = audit::AuditInput {
-                flows: self.ledger.data_flows(),
+                flows: self.ledger.data_flows(&self.case.marks),
                 hosts: &report.hosts,
                 documents: &documents,
                 marks: &self.case.marks,
@@ -178,6 +185,20 @@ impl Feed for Run<'_> {
     fn keys_read(&mut self, problems: Vec<KeyLogProblem>, sessions: usize) {
         self.state.inlet.key_problems(&problems);
         self.state.sessions = sessions;
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        let marks = &mut self.state.case.marks;
+        // The same may stand in the recording and in a file of marks.
+        if marks.len() < MARKS_MAX && !marks.contains(&mark) {
+            let place = marks.partition_point(|known| known.ts <= mark.ts);
+            marks.insert(place, mark);
+        }
+    }
+
+    fn incident(&mut self, incident: Incident) {
+        self.state.ledger.incident(&incident);
+        self.state.incidents.add(incident);
     }
 
     fn warning(&mut self, warning: String) {
