@@ -1,6 +1,7 @@
 //! The arguments, as clap reads them.
 
 use crate::model::Severity;
+use crate::proxy;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
@@ -22,6 +23,10 @@ pub(super) enum Command {
     Replay(Box<Replay>),
     /// Audit what a network interface carries, as it happens (needs a build with the feature live)
     Live(Box<Live>),
+    /// Stand between a phone and the internet: see everything, change nothing, record what replays
+    Proxy(Box<Proxy>),
+    /// The certificate authority that phones are told to trust
+    Ca(Ca),
     /// Read privacy policies
     Policy(Policy),
     /// Look at the rules
@@ -83,6 +88,117 @@ pub(super) struct Live {
     pub(super) buffer: u16,
     #[command(flatten)]
     pub(super) run: Run,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Proxy {
+    /// Where to listen, with every mode that is on; may be repeated. Other addresses than loopback want --allow or --auth
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    pub(super) listen: Vec<std::net::SocketAddr>,
+    /// How clients come, one or more: as to an HTTP proxy, as to a SOCKS proxy, redirected by the kernel (Linux REDIRECT, or
+    /// anything that keeps the server name), or handed over by it (Linux TPROXY)
+    #[arg(long, value_name = "MODE", value_enum, value_delimiter = ',', default_value = "regular")]
+    pub(super) mode: Vec<ProxyMode>,
+    /// What clients of the modes regular and socks5 have to know
+    #[arg(long, value_name = "USER:PASSWORD")]
+    pub(super) auth: Option<proxy::Credentials>,
+    /// Clients that may connect, as networks such as 192.168.1.0/24; may be repeated
+    #[arg(long, value_name = "CIDR", value_parser = network)]
+    pub(super) allow: Vec<ipnet::IpNet>,
+    /// Let clients reach this machine itself (loopback) and link-local addresses through the proxy
+    #[arg(long)]
+    pub(super) allow_local: bool,
+    /// Reach origins through another proxy: http://[USER:PASSWORD@]HOST:PORT or socks5://…
+    #[arg(long, value_name = "URL")]
+    pub(super) upstream: Option<proxy::Upstream>,
+    /// Use this address for a name instead of asking; may be repeated
+    #[arg(long, value_name = "HOST:ADDRESS", value_parser = resolve)]
+    pub(super) resolve: Vec<(String, std::net::IpAddr)>,
+    /// Certificate of the authority to sign with (PEM), in place of the one of `divulge ca init`
+    #[arg(long, value_name = "FILE", requires = "ca_key")]
+    pub(super) ca: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "ca")]
+    pub(super) ca_key: Option<PathBuf>,
+    /// Trust origins by these certificates too (PEM); may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub(super) upstream_ca: Vec<PathBuf>,
+    /// Take the certificate of this host whatever it is, and say so; may be repeated. *.domain is all hosts below it
+    #[arg(long, value_name = "HOST")]
+    pub(super) insecure_upstream: Vec<proxy::HostPattern>,
+    /// Certificate and key (PEM) for origins that ask for one; may be repeated
+    #[arg(long, value_name = "HOST=FILE", value_parser = client_certificate)]
+    pub(super) client_cert: Vec<proxy::ClientCertificate>,
+    /// Pass the TLS of this host through untouched; may be repeated. *.domain is all hosts below it
+    #[arg(long, value_name = "HOST")]
+    pub(super) passthrough: Vec<proxy::HostPattern>,
+    /// Record what passes to a pcapng file, with the keys that open it; written as it goes
+    #[arg(long, value_name = "FILE")]
+    pub(super) record: Option<PathBuf>,
+    /// Show the address as a QR code for the phone's camera (the set-up page is there)
+    #[arg(long)]
+    pub(super) qr: bool,
+    /// Only relay, and record if asked: read nothing
+    #[arg(long)]
+    pub(super) no_inspect: bool,
+    /// Mark our own connections (`SO_MARK`), so that rules that redirect can leave them alone
+    #[arg(long, value_name = "NUMBER")]
+    pub(super) mark: Option<u32>,
+    /// Most connections at a time
+    #[arg(long, value_name = "N", default_value_t = 20_000)]
+    pub(super) max_connections: usize,
+    /// Most connections of one client at a time
+    #[arg(long, value_name = "N", default_value_t = 12_000)]
+    pub(super) max_per_client: usize,
+    /// End a connection on which nothing was sent for so long
+    #[arg(long, value_name = "SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) idle_timeout: u64,
+    #[command(flatten)]
+    pub(super) run: Run,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Ca {
+    #[command(subcommand)]
+    pub(super) command: CaCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum CaCommand {
+    /// Make the authority; its key stays in the user's data folder, readable by nobody else
+    Init {
+        /// Folder to keep it in
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// Limit it to a domain and what is below (name constraints); may be repeated
+        #[arg(long, value_name = "DOMAIN")]
+        permit: Vec<String>,
+        /// Make a new one in place of one that is there; phones that trust the old one won't trust it
+        #[arg(long)]
+        force: bool,
+    },
+    /// Write its certificate for a phone or another program; never the key
+    Export {
+        /// Folder it is kept in
+        #[arg(long, value_name = "DIR")]
+        dir: Option<PathBuf>,
+        /// Form of the certificate
+        #[arg(long, default_value = "pem")]
+        format: CaFormat,
+        /// File to write, or for android a folder
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum CaFormat {
+    /// Text, for most programs
+    Pem,
+    /// Binary, as phones install it
+    Der,
+    /// PEM under the name Android's system store wants: subject_hash_old.0
+    Android,
 }
 
 /// What all runs have in common.
@@ -205,6 +321,14 @@ pub(super) enum RulesCommand {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ProxyMode {
+    Regular,
+    Socks5,
+    Transparent,
+    Tproxy,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Tui {
     Auto,
     Always,
@@ -272,4 +396,21 @@ impl FailOn {
 fn percent(text: &str) -> Result<f64, String> {
     let value: f64 = text.trim_end_matches('%').parse().map_err(|_| "expected a number from 0 to 100".to_owned())?;
     if (0.0..=100.0).contains(&value) { Ok(value) } else { Err("expected a number from 0 to 100".to_owned()) }
+}
+
+fn network(text: &str) -> Result<ipnet::IpNet, String> {
+    let alone = || text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from);
+    text.parse().or_else(|_| alone()).map_err(|_| "expected a network such as 192.168.1.0/24, or an address".to_owned())
+}
+
+fn resolve(text: &str) -> Result<(String, std::net::IpAddr), String> {
+    let expected = || "expected HOST:ADDRESS, such as api.example.com:10.0.0.7".to_owned();
+    let (host, address) = text.split_once(':').filter(|(host, _)| !host.is_empty()).ok_or_else(expected)?;
+    let address = address.trim_start_matches('[').trim_end_matches(']').parse().map_err(|_| expected())?;
+    Ok((host.to_owned(), address))
+}
+
+fn client_certificate(text: &str) -> Result<proxy::ClientCertificate, String> {
+    let (host, file) = text.split_once('=').filter(|(_, file)| !file.is_empty()).ok_or("expected HOST=FILE")?;
+    Ok(proxy::ClientCertificate { host: host.parse()?, file: file.into() })
 }

@@ -1,6 +1,7 @@
 //! The command line: arguments → a run, its output, and the exit code. `--help` is the manual.
 
 mod args;
+mod ca;
 mod demo;
 mod emit;
 mod explain;
@@ -8,6 +9,7 @@ mod har;
 mod live;
 mod output;
 mod policy;
+mod proxy;
 mod replay;
 mod rules;
 mod screen;
@@ -60,6 +62,8 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => demo::run(demo),
         Command::Replay(replay) => replay::run(replay),
         Command::Live(live) => live::run(live),
+        Command::Ca(ca) => ca::run(ca),
+        Command::Proxy(args) => proxy::run(args),
         Command::Policy(policy) => policy::run(policy),
         Command::Rules(rules) => rules::run(rules),
         Command::Explain { code } => explain::run(code),
