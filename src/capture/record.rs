@@ -7,7 +7,7 @@ use super::journal;
 use crate::model::{App, CaptureItem, FrameBatch, LinkType, Timestamp};
 use std::collections::{BTreeSet, VecDeque};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, IoSlice, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,9 +50,14 @@ pub struct Recorder {
     /// The newest secrets, and how many bytes they are.
     secrets: VecDeque<Vec<u8>>,
     secrets_len: usize,
-    /// Blocks on their way to the file.
+    /// Blocks on their way to the file, but for the bytes of large frames.
     buffer: Vec<u8>,
 }
+
+/// Frames of this size and larger are written from where they are, smaller ones with what stands around them.
+const LARGE: usize = 4_096;
+/// Most pieces written at once (`IOV_MAX` of Linux).
+const PIECES_MAX: usize = 1_024;
 
 impl Recorder {
     /// Creates the file, readable by its owner only since it will hold keys, and writes its header.
@@ -105,7 +110,7 @@ impl Recorder {
         match item {
             CaptureItem::Frames(batch) => {
                 self.rotate(batch)?;
-                self.frames(batch);
+                return self.frames(batch);
             }
             CaptureItem::Secrets(_, text) => {
                 self.keep(text);
@@ -130,28 +135,39 @@ impl Recorder {
         block(&mut self.buffer, SECTION_HEADER, &[&body]);
     }
 
-    fn frames(&mut self, batch: &FrameBatch) {
-        for frame in batch.iter() {
+    fn frames(&mut self, batch: &FrameBatch) -> io::Result<()> {
+        // Where in the buffer the bytes of large frames belong.
+        let mut large: Vec<(usize, &[u8])> = Vec::new();
+        let segment = (*batch.segment).as_ref();
+        for (frame, meta) in batch.iter().zip(&batch.frames) {
             self.began.get_or_insert(frame.ts);
             let interface = self.interface(frame.link);
             let uid = frame.app.as_deref().and_then(|app| self.app(app));
-            let nanos = u64::try_from(frame.ts.nanos()).unwrap_or(0);
-            let mut head = [0; 20];
-            let len = u32::try_from(frame.data.len()).unwrap_or(u32::MAX);
-            let words = [interface, (nanos >> 32) as u32, (nanos & 0xFFFF_FFFF) as u32, len, frame.original_len];
-            for (place, word) in head.chunks_exact_mut(4).zip(words) {
-                place.copy_from_slice(&word.to_le_bytes());
-            }
-            let Some(uid) = uid else {
-                block(&mut self.buffer, ENHANCED_PACKET, &[&head, frame.data]);
-                continue;
-            };
             let mut options = Vec::new();
-            option(&mut options, 1, format!("u-{uid}").as_bytes());
-            option(&mut options, 0, &[]);
+            if let Some(uid) = uid {
+                option(&mut options, 1, format!("u-{uid}").as_bytes());
+                option(&mut options, 0, &[]);
+            }
+            let nanos = u64::try_from(frame.ts.nanos()).unwrap_or(0);
             let padding = frame.data.len().next_multiple_of(4) - frame.data.len();
-            block(&mut self.buffer, ENHANCED_PACKET, &[&head, frame.data, &[0; 3][..padding], &options]);
+            let word = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);
+            let total = word(32 + frame.data.len() + padding + options.len());
+            let (high, low) = ((nanos >> 32) as u32, (nanos & 0xFFFF_FFFF) as u32);
+            let kept = word(frame.data.len());
+            for word in [ENHANCED_PACKET, total, interface, high, low, kept, frame.original_len] {
+                self.buffer.extend_from_slice(&word.to_le_bytes());
+            }
+            if frame.data.len() >= LARGE {
+                let data = segment.get(meta.start..meta.start + meta.len).unwrap_or_default();
+                large.push((self.buffer.len(), data));
+            } else {
+                self.buffer.extend_from_slice(frame.data);
+            }
+            self.buffer.extend_from_slice(&[0; 3][..padding]);
+            self.buffer.extend_from_slice(&options);
+            self.buffer.extend_from_slice(&total.to_le_bytes());
         }
+        self.flush_with(&large)
     }
 
     fn key_log(&mut self, text: &[u8]) {
@@ -233,9 +249,22 @@ impl Recorder {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let wrote = self.file.write_all(&self.buffer);
+        self.flush_with(&[])
+    }
+
+    /// Writes the buffer, with other bytes in between.
+    fn flush_with(&mut self, between: &[(usize, &[u8])]) -> io::Result<()> {
+        let mut pieces = Vec::with_capacity(1 + 2 * between.len());
+        let mut at = 0;
+        for &(place, bytes) in between {
+            pieces.extend([IoSlice::new(&self.buffer[at..place]), IoSlice::new(bytes)]);
+            at = place;
+        }
+        pieces.push(IoSlice::new(&self.buffer[at..]));
+        let len: usize = pieces.iter().map(|piece| piece.len()).sum();
+        let wrote = write_all(&mut self.file, &mut pieces);
         match wrote {
-            Ok(()) => self.written += self.buffer.len() as u64,
+            Ok(()) => self.written += len as u64,
             Err(_) => {
                 // Part of it may be there. Where that can't be undone either, the file ends in the middle of a block.
                 let _: io::Result<()> = self.file.set_len(self.written);
@@ -244,6 +273,21 @@ impl Recorder {
         self.buffer.clear();
         wrote
     }
+}
+
+/// Writes all pieces, in as few calls as there can be.
+fn write_all(file: &mut File, mut pieces: &mut [IoSlice<'_>]) -> io::Result<()> {
+    IoSlice::advance_slices(&mut pieces, 0);
+    while !pieces.is_empty() {
+        let most = pieces.len().min(PIECES_MAX);
+        match file.write_vectored(&pieces[..most]) {
+            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(written) => IoSlice::advance_slices(&mut pieces, written),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
 }
 
 fn create(path: &Path) -> io::Result<File> {

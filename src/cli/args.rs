@@ -135,6 +135,12 @@ pub(super) struct Proxy {
     /// Record what passes to a pcapng file, with the keys that open it; written as it goes
     #[arg(long, value_name = "FILE")]
     pub(super) record: Option<PathBuf>,
+    /// Go on in a next file (FILE-0002.pcapng …) when one has so many MiB
+    #[arg(long, value_name = "MIB", requires = "record", value_parser = clap::value_parser!(u64).range(1..=1_048_576))]
+    pub(super) record_size: Option<u64>,
+    /// Go on in a next file after so many seconds
+    #[arg(long, value_name = "SECONDS", requires = "record", value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub(super) record_every: Option<u64>,
     /// Show the address as a QR code for the phone's camera (the set-up page is there)
     #[arg(long)]
     pub(super) qr: bool,

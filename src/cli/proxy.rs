@@ -4,7 +4,8 @@ use super::args::{Proxy as Arguments, ProxyMode};
 use super::output::spare_inputs;
 use super::replay::{Extent, audit, load};
 use super::{Exit, Failure, note, warn};
-use crate::capture::Recorder;
+use crate::capture::{RecordLimits, Recorder};
+use crate::model::CaptureItem;
 use crate::proxy::{Authority, Config, CreateOptions, Mode, Proxy, portal_url, qr};
 use crate::session::{Inspection, Source, Tapped};
 use std::io::{self, Write};
@@ -28,7 +29,11 @@ pub(super) fn run(args: &Arguments) -> Result<Exit, Failure> {
     let recorder = match &args.record {
         Some(path) => {
             let failed = |error| Failure::Said(format!("{}: {error}", path.display()));
-            Some(Recorder::create(path).map_err(failed)?)
+            let mut recorder = Recorder::rotating(path, limits(args)).map_err(failed)?;
+            for mark in &case.marks {
+                recorder.item(&CaptureItem::Mark(mark.clone())).map_err(failed)?;
+            }
+            Some(recorder)
         }
         None => None,
     };
@@ -46,6 +51,13 @@ pub(super) fn run(args: &Arguments) -> Result<Exit, Failure> {
     let inspection = if args.no_inspect { Inspection::Off } else { Inspection::On };
     case.sources.push(Source::Coming(Box::new(Tapped::new(proxy, recorder, inspection))));
     audit(&args.run, case)
+}
+
+fn limits(args: &Arguments) -> RecordLimits {
+    RecordLimits {
+        max_bytes: args.record_size.map(|mebibytes| mebibytes << 20),
+        max_age: args.record_every.map(Duration::from_secs),
+    }
 }
 
 fn authority(args: &Arguments) -> Result<Arc<Authority>, Failure> {

@@ -84,7 +84,7 @@ impl Outgoing {
 
     /// What was added since.
     pub(super) fn since(&self, mark: usize) -> &[u8] {
-        &self.buffer[mark..self.end]
+        self.buffer.get(mark..self.end).unwrap_or_default()
     }
 }
 

@@ -67,7 +67,7 @@ pub(super) async fn run(shared: &Arc<Shared>, mut client: Client, head: RequestH
             Ok(Ok(Ended::Last)) => return,
             Ok(Ok(Ended::Switched)) => {
                 let Origin { authority, socket, held } = current;
-                return tunnel::finish(shared, client, &authority.0, (socket, Some(&held))).await;
+                return tunnel::finish(shared, client, &authority.0, (socket, held)).await;
             }
             Ok(Err((Side::Client, error))) => {
                 return client.tell(IncidentKind::ClientFailed, &authority.0, format!("client broke off: {error}"));

@@ -98,13 +98,22 @@ fn alert_name(alert: AlertDescription) -> String {
     name.replace("c_a", "ca")
 }
 
-/// Runs the handshake of a side that has a session, beginning with what was `read` of it already. Gives the plaintext that
-/// came with its end. Tells `flow`, where that side is the client's.
+/// What came with the end of a handshake.
+#[derive(Debug, Default)]
+pub(super) struct Early {
+    /// Plaintext.
+    pub(super) plain: Vec<u8>,
+    /// Whether the peer said already that no more follows.
+    pub(super) closed: bool,
+}
+
+/// Runs the handshake of a side that has a session, beginning with what was `read` of it already. Tells `flow`, where
+/// that side is the client's.
 pub(super) async fn complete(
     end: &mut End,
     mut read: Vec<u8>,
     mut flow: Option<&mut TapFlow>,
-) -> Result<Vec<u8>, Failed> {
+) -> Result<Early, Failed> {
     let mut early = Vec::new();
     let mut total = read.len();
     loop {
@@ -135,7 +144,7 @@ pub(super) async fn complete(
         }
         if done {
             end.keep(&read);
-            return Ok(early);
+            return Ok(Early { plain: early, closed: absorbed.closed });
         }
         let mut buffer = buffers::take();
         let taken = end.socket.read(&mut buffer).await;

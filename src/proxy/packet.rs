@@ -8,6 +8,9 @@ pub(super) const LINKTYPE_RAW: u32 = 101;
 /// Most payload put into one segment. IP's length field allows little more; a capture with segmentation offload looks alike.
 pub(super) const SEGMENT_MAX: usize = 65_000;
 
+/// Most bytes before the payload: IPv6 and TCP without options.
+pub(super) const HEADERS_MAX: usize = 60;
+
 const FIN: u8 = 0x01;
 const SYN: u8 = 0x02;
 const RST: u8 = 0x04;

@@ -3,6 +3,7 @@
 //! on ends (FIN, `close_notify`) and resets as they come.
 
 use super::buffers::{self, Outgoing};
+use super::handshake::Early;
 use super::session::Session;
 use super::tap::TapFlow;
 use crate::model::Direction;
@@ -109,24 +110,28 @@ impl Relay {
         self.used = Some(Box::new(used));
     }
 
-    /// Sends plaintext that was read before the relay began.
-    pub(super) fn send_to_origin(&mut self, plain: &[u8]) -> Result<(), Broken> {
+    /// Sends on what was read of the client before the relay began.
+    pub(super) fn send_to_origin(&mut self, early: &Early) -> Result<(), Broken> {
         let [client, origin] = &mut self.ends;
-        client.received += plain.len() as u64;
-        if !plain.is_empty()
+        client.received += early.plain.len() as u64;
+        if !early.plain.is_empty()
             && let Some(used) = self.used.take()
         {
             used();
         }
-        seal(origin, plain).map_err(|error| Broken::Origin(tls_error(error)))
+        begin_with(client, origin, early).map_err(|error| Broken::Origin(tls_error(error)))
     }
 
-    /// Sends bytes that came from the origin before the relay began.
-    pub(super) fn send_to_client(&mut self, bytes: &[u8]) {
-        self.ends[CLIENT].out.extend(bytes);
+    /// Sends on what was read of the origin before the relay began.
+    pub(super) fn send_to_client(&mut self, early: &Early) -> Result<(), Broken> {
+        let [client, origin] = &mut self.ends;
+        let mark = client.out.mark();
+        origin.received += early.plain.len() as u64;
+        let begun = begin_with(origin, client, early).map_err(|error| Broken::Client(tls_error(error)));
         if let Some(flow) = &mut self.flow {
-            flow.data(Direction::ToClient, bytes);
+            flow.data(Direction::ToClient, client.out.since(mark));
         }
+        begun
     }
 
     /// Relays until both sides have ended.
@@ -305,6 +310,15 @@ impl Relay {
         if let Some(flow) = &mut self.flow {
             flow.reset(direction);
         }
+    }
+}
+
+fn begin_with(source: &mut End, sink: &mut End, early: &Early) -> Result<(), rustls::Error> {
+    seal(sink, &early.plain)?;
+    source.said_close = early.closed;
+    match &mut sink.session {
+        Some(session) if early.closed => session.close(&mut sink.out),
+        _ => Ok(()),
     }
 }
 

@@ -46,9 +46,10 @@ macro_rules! absorb {
                 Ok(ConnectionState::PeerClosed) => absorbed.closed = true,
                 Ok(_) => more = false,
                 Err(error) => {
-                    // The alert that tells the peer.
+                    absorbed.used += used;
+                    // The alert that tells the peer. What is left of the input has to stand where it stood.
                     while let UnbufferedStatus { state: Ok(ConnectionState::EncodeTlsData(mut data)), .. } =
-                        $connection.process_tls_records(&mut [])
+                        $connection.process_tls_records(&mut $input[absorbed.used..])
                     {
                         encode($out, |room| data.encode(room))?;
                     }

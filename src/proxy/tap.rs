@@ -15,28 +15,43 @@ pub const TAP_MAX: usize = 64 << 20;
 const INCIDENTS_WAITING_MAX: usize = 10_000;
 /// How long frames gather before they are taken, so that a batch is worth its price.
 const GATHER: Duration = Duration::from_millis(4);
-/// Buffers kept for further use, and the largest that is.
-const SPARE_BUFFERS: usize = 4;
-const SPARE_MAX: usize = 8 << 20;
+/// Bytes of frames in one piece of memory; a little more where the last frame is large.
+const PIECE: usize = 1 << 20;
+/// Pieces kept for further use.
+const SPARE_PIECES: usize = 32;
 
 /// Where what passes is gathered.
 pub struct Tap {
     waiting: Mutex<Waiting>,
     filled: Condvar,
-    spare: Arc<Mutex<Vec<Vec<u8>>>>,
+    spare: Spare,
 }
+
+/// Pieces of memory that nobody uses, to be used again.
+type Spare = Arc<Mutex<Vec<Vec<u8>>>>;
 
 #[derive(Default)]
 struct Waiting {
     secrets: Vec<u8>,
     incidents: Vec<Incident>,
     incidents_left_out: u64,
-    bytes: Vec<u8>,
-    frames: Vec<FrameMeta>,
+    /// Pieces that are full, with their frames.
+    full: Vec<Piece>,
+    /// The piece that is being filled.
+    piece: Piece,
+    /// Bytes in all pieces.
+    len: usize,
     /// Bytes of payload that did not fit.
     unread: u64,
     numbered: u64,
     closed: bool,
+}
+
+/// Frames and the memory they stand in.
+#[derive(Default)]
+struct Piece {
+    bytes: Vec<u8>,
+    frames: Vec<FrameMeta>,
 }
 
 /// What was gathered, in the order to be read: keys stand before the frames they open.
@@ -113,9 +128,9 @@ impl Tap {
             std::thread::sleep(GATHER);
             waiting = self.lock();
         }
-        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default();
-        let bytes = std::mem::replace(&mut waiting.bytes, spare);
-        let frames = std::mem::take(&mut waiting.frames);
+        let mut pieces = std::mem::take(&mut waiting.full);
+        pieces.push(std::mem::take(&mut waiting.piece));
+        waiting.len = 0;
         let secrets = std::mem::take(&mut waiting.secrets);
         let incidents = std::mem::take(&mut waiting.incidents);
         let unread = std::mem::take(&mut waiting.unread);
@@ -135,12 +150,13 @@ impl Tap {
             let text = format!("{left_out} more incidents in a moment than are told one by one");
             gathered.items.push(CaptureItem::Incident(about_the_proxy(text)));
         }
-        let segment: Segment = Arc::new(Buffer { bytes, home: Arc::downgrade(&self.spare) });
-        let mut frames = frames;
-        while !frames.is_empty() {
-            let rest = frames.split_off(frames.len().min(FrameBatch::FRAMES_MAX));
-            gathered.items.push(CaptureItem::Frames(FrameBatch { segment: Arc::clone(&segment), frames }));
-            frames = rest;
+        for Piece { bytes, mut frames } in pieces {
+            let segment: Segment = Arc::new(Buffer { bytes, home: Arc::downgrade(&self.spare) });
+            while !frames.is_empty() {
+                let rest = frames.split_off(frames.len().min(FrameBatch::FRAMES_MAX));
+                gathered.items.push(CaptureItem::Frames(FrameBatch { segment: Arc::clone(&segment), frames }));
+                frames = rest;
+            }
         }
         gathered
     }
@@ -153,7 +169,7 @@ impl Tap {
 
 impl Waiting {
     fn is_empty(&self) -> bool {
-        self.frames.is_empty() && self.incidents.is_empty() && self.secrets.is_empty() && self.unread == 0
+        self.len == 0 && self.incidents.is_empty() && self.secrets.is_empty() && self.unread == 0
     }
 }
 
@@ -177,7 +193,7 @@ impl Drop for Buffer {
     fn drop(&mut self) {
         let Some(home) = self.home.upgrade() else { return };
         let mut spare = home.lock().unwrap_or_else(PoisonError::into_inner);
-        if spare.len() < SPARE_BUFFERS && self.bytes.capacity() <= SPARE_MAX {
+        if spare.len() < SPARE_PIECES {
             let mut bytes = std::mem::take(&mut self.bytes);
             bytes.clear();
             spare.push(bytes);
@@ -240,22 +256,31 @@ impl TapFlow {
         let (seq, ack) = (self.next[direction.index()], self.next[direction.reversed().index()]);
         let ts = now();
         let mut waiting = self.tap.lock();
-        if waiting.bytes.len() > TAP_MAX {
+        if waiting.len > TAP_MAX {
             waiting.unread += payload.len() as u64;
             return;
         }
-        let Waiting { bytes, frames, numbered, .. } = &mut *waiting;
-        let (start, was_empty) = (bytes.len(), frames.is_empty());
-        packet::append(bytes, &Place { from, to, seq, ack }, kind, payload);
-        let len = bytes.len() - start;
+        let Waiting { full, piece, len, numbered, .. } = &mut *waiting;
+        if piece.bytes.len() + payload.len() + packet::HEADERS_MAX > piece.bytes.capacity() {
+            let spare = self.tap.spare.lock().unwrap_or_else(PoisonError::into_inner).pop();
+            let bytes = spare.unwrap_or_else(|| Vec::with_capacity(PIECE));
+            let filled = std::mem::replace(piece, Piece { bytes, frames: Vec::new() });
+            if !filled.frames.is_empty() {
+                full.push(filled);
+            }
+        }
+        let (start, was_empty) = (piece.bytes.len(), *len == 0);
+        packet::append(&mut piece.bytes, &Place { from, to, seq, ack }, kind, payload);
+        let size = piece.bytes.len() - start;
+        *len += size;
         *numbered += 1;
-        frames.push(FrameMeta {
+        piece.frames.push(FrameMeta {
             number: *numbered,
             ts,
             link: LinkType(packet::LINKTYPE_RAW),
             start,
-            len,
-            original_len: u32::try_from(len).unwrap_or(u32::MAX),
+            len: size,
+            original_len: u32::try_from(size).unwrap_or(u32::MAX),
             app: self.app.clone(),
         });
         drop(waiting);

@@ -3,7 +3,7 @@
 
 use super::buffers::Outgoing;
 use super::client::Client;
-use super::handshake::{self, Failed};
+use super::handshake::{self, Early, Failed};
 use super::hello::{self, Hello};
 use super::origin::Opening;
 use super::pins::Why;
@@ -84,7 +84,7 @@ pub(super) async fn run(shared: &Arc<Shared>, mut client: Client, target: Target
 
 /// Relays without opening anything.
 async fn relay(shared: &Arc<Shared>, client: Client, target: &Target, origin: TcpStream) {
-    finish(shared, client, &target.host, (origin, None)).await;
+    finish(shared, client, &target.host, (origin, Vec::new())).await;
 }
 
 /// A connection that speaks TLS.
@@ -116,7 +116,7 @@ impl Opened<'_> {
             }
             None => {}
         }
-        let (origin, certificate) = match self.open_origin(&client, origin).await {
+        let (origin, certificate, first) = match self.open_origin(&client, origin).await {
             Ok(opened) => opened,
             Err(Refusal::Turned) => {
                 // Nothing can be done for a client that is gone.
@@ -149,11 +149,11 @@ impl Opened<'_> {
             }
         };
         let rest = hello.split_off(absorbed.used);
-        self.answer(client, (session, out, rest), origin).await;
+        self.answer(client, (session, out, rest), (origin, first)).await;
     }
 
     /// Completes the client's handshake, whose first answer is made, and relays.
-    async fn answer(&self, client: Client, begun: (Session, Outgoing, Vec<u8>), origin: End) {
+    async fn answer(&self, client: Client, begun: (Session, Outgoing, Vec<u8>), origin: (End, Early)) {
         let Self { shared, name, .. } = self;
         let (session, out, rest) = begun;
         let Client { socket, flow, who, peer, .. } = client;
@@ -197,10 +197,11 @@ impl Opened<'_> {
             Err(_) => return tell(IncidentKind::ClientFailed, "client stalled in the TLS handshake".to_owned()),
         };
         let began = Instant::now();
+        let (origin, first) = origin;
         let mut relay = Relay::new(end, origin, flow, shared.config.idle);
         let (pins, trusting, host) = (Arc::clone(&shared.pins), who.clone(), name.clone());
         relay.when_used(move || pins.trust(trusting, &host));
-        let ended = match relay.send_to_origin(&early) {
+        let ended = match relay.send_to_client(&first).and_then(|()| relay.send_to_origin(&early)) {
             Ok(()) => Box::pin(relay.run()).await,
             Err(broken) => Err(broken),
         };
@@ -220,7 +221,7 @@ impl Opened<'_> {
     }
 
     /// Opens the session with the origin; gives its certificate too.
-    async fn open_origin(&self, client: &Client, origin: TcpStream) -> Result<(End, Option<Vec<u8>>), Refusal> {
+    async fn open_origin(&self, client: &Client, origin: TcpStream) -> Result<(End, Option<Vec<u8>>, Early), Refusal> {
         let Self { shared, name, .. } = self;
         let nameless = !self.sni && name.parse::<IpAddr>().is_ok();
         let opening = if nameless {
@@ -233,8 +234,8 @@ impl Opened<'_> {
             Err(error) => return Err(Refusal::Incompatible(handshake::tls_words(&error))),
         };
         let mut end = End::new(origin, Some(Session::Client(Box::new(connection))));
-        match timeout(HANDSHAKE_WAIT, handshake::complete(&mut end, Vec::new(), None)).await {
-            Ok(Ok(_)) => {}
+        let early = match timeout(HANDSHAKE_WAIT, handshake::complete(&mut end, Vec::new(), None)).await {
+            Ok(Ok(early)) => early,
             Ok(Err(failed)) if failed.is_certificate() => {
                 client.tell(IncidentKind::OriginUntrusted, name, format!("origin: {}", failed.words()));
                 return Err(Refusal::Turned);
@@ -251,7 +252,7 @@ impl Opened<'_> {
                 client.tell(IncidentKind::OriginFailed, name, text);
                 return Err(Refusal::Broken);
             }
-        }
+        };
         let overlooked = overlooked.and_then(|seen| seen.lock().unwrap_or_else(PoisonError::into_inner).take());
         match overlooked {
             None => {}
@@ -267,7 +268,7 @@ impl Opened<'_> {
         }
         let certificates = end.session.as_ref().and_then(|session| session.common().peer_certificates());
         let certificate = certificates.and_then(<[_]>::first).map(|certificate| certificate.to_vec());
-        Ok((end, certificate))
+        Ok((end, certificate, early))
     }
 
     /// Passes a connection through that can't be opened: nothing has been said to the client yet.
@@ -301,15 +302,13 @@ fn is_about_the_name(error: &Error) -> bool {
 }
 
 /// Relays plain bytes until both sides have ended. `origin` may have bytes to send first.
-pub(super) async fn finish(shared: &Arc<Shared>, client: Client, name: &str, origin: (TcpStream, Option<&[u8]>)) {
+pub(super) async fn finish(shared: &Arc<Shared>, client: Client, name: &str, origin: (TcpStream, Vec<u8>)) {
     let Client { socket, held, flow, peer, .. } = client;
     let connection = flow.as_ref().map_or((peer, peer), super::tap::TapFlow::addresses);
-    let (socket_to_origin, first) = origin;
-    let mut relay = Relay::new(End::new(socket, None), End::new(socket_to_origin, None), flow, shared.config.idle);
-    if let Some(first) = first {
-        relay.send_to_client(first);
-    }
-    let ended = match relay.send_to_origin(&held) {
+    let (origin, first) = origin;
+    let mut relay = Relay::new(End::new(socket, None), End::new(origin, None), flow, shared.config.idle);
+    let plain = |plain| Early { plain, closed: false };
+    let ended = match relay.send_to_client(&plain(first)).and_then(|()| relay.send_to_origin(&plain(held))) {
         Ok(()) => Box::pin(relay.run()).await,
         Err(broken) => Err(broken),
     };

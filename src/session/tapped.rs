@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Most bytes of frames that wait to be read; what comes beyond that is recorded only.
-pub const BACKLOG_MAX: usize = 128 << 20;
+pub const BACKLOG_MAX: usize = 64 << 20;
 /// Longest wait for the tap before looking whether to stop.
 const WAIT: Duration = Duration::from_millis(100);
 

@@ -1,0 +1,9 @@
+//! The proxy between real TLS clients and servers on loopback: what arrives, what is tapped, and what goes wrong.
+
+mod faithful;
+mod faults;
+mod modes;
+mod origin;
+mod pinned;
+mod program;
+mod setting;
