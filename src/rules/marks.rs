@@ -36,7 +36,7 @@ pub fn parse_marks(file: &str, text: &str) -> Result<Vec<Mark>, Vec<RuleError>> 
                 continue;
             }
         };
-        let Some(mark) = kind(&parsed.mark) else {
+        let Some(mark) = MarkKind::parse(&parsed.mark) else {
             let message =
                 format!("no mark `{}`: launch, agree, refuse, background, foreground, withdraw or note", parsed.mark);
             errors.push(error(column(&parsed.mark), message));
@@ -49,20 +49,6 @@ pub fn parse_marks(file: &str, text: &str) -> Result<Vec<Mark>, Vec<RuleError>> 
     }
     marks.sort_by_key(|mark| mark.ts);
     if errors.is_empty() { Ok(marks) } else { Err(errors) }
-}
-
-/// A mark by its word.
-fn kind(word: &str) -> Option<MarkKind> {
-    Some(match word {
-        "launch" => MarkKind::Launch,
-        "agree" => MarkKind::Agree,
-        "refuse" => MarkKind::Refuse,
-        "background" => MarkKind::Background,
-        "foreground" => MarkKind::Foreground,
-        "withdraw" => MarkKind::Withdraw,
-        "note" => MarkKind::Note,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
