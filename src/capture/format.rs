@@ -1,6 +1,8 @@
 //! The pcap and pcapng formats, one step at a time over whatever bytes are at hand: no file, no buffer of its own.
-//! pcap: draft-ietf-opsawg-pcap; pcapng: draft-ietf-opsawg-pcapng; UID blocks: PCAPdroid's custom block.
+//! pcap: draft-ietf-opsawg-pcap; pcapng: draft-ietf-opsawg-pcapng; UID blocks: PCAPdroid's custom block;
+//! marks and incidents: journal entries.
 
+use super::journal::{self, Entry};
 use crate::model::{App, LinkType, Timestamp};
 use pcap_parser::{
     Block, LegacyPcapBlock, OptionCode, PcapHeader, SecretsType, parse_block_be, parse_block_le, parse_pcap_frame,
@@ -43,6 +45,8 @@ pub(super) enum Step {
     },
     /// A key log at `start..end`.
     Secrets { len: usize, start: usize, end: usize },
+    /// A mark or an incident of a recording.
+    Entry { len: usize, entry: Box<Entry> },
     /// Nothing of interest.
     Skip { len: usize },
     /// Something odd that was passed over.
@@ -208,9 +212,15 @@ impl Format {
                 self.uid_block(custom.data, block);
                 Step::Skip { len }
             }
+            Block::SystemdJournalExport(journal) => match journal::read(journal.data) {
+                Ok(Some(entry)) => Step::Entry { len, entry: Box::new(entry) },
+                Ok(None) => Step::Skip { len },
+                Err(message) => {
+                    Step::Odd { len, problem: Problem { offset, message: format!("{message} passed over") } }
+                }
+            },
             Block::NameResolution(_)
             | Block::InterfaceStatistics(_)
-            | Block::SystemdJournalExport(_)
             | Block::ProcessInformation(_)
             | Block::Unknown(_) => Step::Skip { len },
         }

@@ -2,8 +2,10 @@
 //! gzip or Zstandard, mapped files and streams; libpcap where the feature `live` is on. Knows no protocol: what is
 //! inside a frame is left to `packet`.
 
+mod bytes;
 mod format;
 mod har;
+mod journal;
 #[cfg(feature = "live")]
 pub mod live;
 mod open;
@@ -12,6 +14,7 @@ mod told;
 
 pub use format::{FRAME_MAX, Problem};
 pub use har::{ENTRIES_MAX, HELD_MAX};
-pub use open::{Capture, CaptureError, Input};
+pub use journal::JOURNAL_TEXT_MAX;
+pub use open::{Ahead, Capture, CaptureError, Input, MARKS_MAX};
 pub use record::Recorder;
 pub use told::{Coming, Streaming, Told};

@@ -142,7 +142,7 @@ impl Inlet {
     pub(super) fn look_ahead(&mut self, keys: &mut KeyLog) {
         for source in &mut self.sources {
             let Open::AtHand(capture) = source else { continue };
-            for text in capture.secrets() {
+            for text in capture.look_ahead().secrets {
                 let problems = keys.add_text(KeySource::Dsb, &text);
                 let mut found = Vec::new();
                 tell_key_problems(&problems, 0, &inside(capture.name()), &mut found);
@@ -178,8 +178,9 @@ impl Inlet {
             if let Some(KeyLines { file, before, text }) = self.lines.pop_front() {
                 self.speaker = (file.to_string(), before);
                 self.paused = false;
-                self.record(|recorder| recorder.secrets(&text));
-                return Some(CaptureItem::Secrets(KeySource::Keylog, text));
+                let item = CaptureItem::Secrets(KeySource::Keylog, text);
+                self.record(&item);
+                return Some(item);
             }
             self.heed_interrupt();
             match self.sources.front_mut() {
@@ -370,7 +371,6 @@ impl Inlet {
                     self.first = Some(self.first.map_or(frame.ts, |first| first.min(frame.ts)));
                     self.last = Some(self.last.map_or(frame.ts, |last| last.max(frame.ts)));
                 }
-                self.record(|recorder| recorder.frames(batch));
             }
             CaptureItem::Exchanges(batch) => {
                 self.frames += batch.len() as u64;
@@ -379,16 +379,20 @@ impl Inlet {
                     self.last = Some(self.last.map_or(ts, |last| last.max(ts)));
                 }
             }
-            CaptureItem::Secrets(_, text) => self.record(|recorder| recorder.secrets(text)),
             CaptureItem::Warning(_) => self.damaged = true,
-            CaptureItem::Mark(_) | CaptureItem::Incident(_) | CaptureItem::Note(_) | CaptureItem::Pause => {}
+            CaptureItem::Secrets(..)
+            | CaptureItem::Mark(_)
+            | CaptureItem::Incident(_)
+            | CaptureItem::Note(_)
+            | CaptureItem::Pause => {}
         }
+        self.record(&item);
         item
     }
 
-    fn record(&mut self, write: impl FnOnce(&mut Recorder) -> io::Result<()>) {
+    fn record(&mut self, item: &CaptureItem) {
         let Some(recorder) = &mut self.recorder else { return };
-        if let Err(source) = write(recorder) {
+        if let Err(source) = recorder.item(item) {
             let name = recorder.path().display().to_string();
             self.warnings.push(format!("{name}: {source}; nothing more is written to it"));
             self.failures.push(CaptureError::Io { name, source });

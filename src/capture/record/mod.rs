@@ -1,42 +1,51 @@
-//! Frames and key logs → a pcapng file (draft-ietf-opsawg-pcapng), so that what came by can be replayed and opened in
-//! Wireshark: an interface for each link type, times in nanoseconds, keys as Decryption Secrets Blocks.
+//! Frames, key logs, marks and incidents → a pcapng file (draft-ietf-opsawg-pcapng), so that what came by can be replayed
+//! and opened in Wireshark: an interface for each link type, times in nanoseconds, keys as Decryption Secrets Blocks,
+//! apps as PCAPdroid names them, marks and incidents as journal entries. What was given is in the file when a call
+//! returns, whatever becomes of the program.
 
-use crate::model::{FrameBatch, LinkType};
-use std::fs::File;
-use std::io::{self, BufWriter, Write};
+mod blocks;
+mod tail;
+
+use crate::model::{App, CaptureItem, FrameBatch, LinkType};
+use rustc_hash::FxHashMap;
+use std::fs::{File, OpenOptions};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tail::Tail;
 
-const SECTION_HEADER: u32 = 0x0A0D_0D0A;
-const INTERFACE_DESCRIPTION: u32 = 1;
-const ENHANCED_PACKET: u32 = 6;
-const DECRYPTION_SECRETS: u32 = 0x0A;
-/// `TLSK`: the secrets are a TLS key log.
-const TLS_KEY_LOG: u32 = 0x544C_534B;
+/// Bytes after which blocks leave for the file though more of the same item follow.
+const WRITE_MAX: usize = 4 << 20;
+/// Most apps whose names are known to have been written; more than a phone has.
+const APPS_MAX: usize = 65_536;
 
 /// A pcapng file that is being written.
 pub struct Recorder {
     path: PathBuf,
-    out: BufWriter<File>,
+    file: Tail<File>,
+    /// Blocks on their way to the file: empty between calls.
+    out: Vec<u8>,
     /// Link types of the interfaces, by number.
     interfaces: Vec<LinkType>,
+    /// Apps by uid, as a reader of the file knows them.
+    apps: FxHashMap<i32, Arc<App>>,
 }
 
 impl Recorder {
-    /// Creates the file and writes its header.
+    /// Creates the file, for its owner alone as it is to hold keys, and writes its header.
     ///
     /// # Errors
     /// The operating system's.
     pub fn create(path: &Path) -> io::Result<Self> {
-        let out = BufWriter::with_capacity(256 << 10, File::create(path)?);
-        let mut recorder = Self { path: path.to_path_buf(), out, interfaces: Vec::new() };
-        let mut body = Vec::new();
-        body.extend(0x1A2B_3C4D_u32.to_le_bytes());
-        body.extend([1, 0, 0, 0]);
-        body.extend(u64::MAX.to_le_bytes());
-        option(&mut body, 4, concat!("divulge ", env!("CARGO_PKG_VERSION")).as_bytes());
-        option(&mut body, 0, &[]);
-        recorder.block(SECTION_HEADER, &body)?;
-        recorder.out.flush()?;
+        let mut recorder = Self {
+            path: path.to_path_buf(),
+            file: Tail::new(create(path)?),
+            out: Vec::new(),
+            interfaces: Vec::new(),
+            apps: FxHashMap::default(),
+        };
+        blocks::section(&mut recorder.out)?;
+        recorder.write()?;
         Ok(recorder)
     }
 
@@ -46,79 +55,91 @@ impl Recorder {
         &self.path
     }
 
-    /// Adds frames, and lets them leave for the file.
+    /// Adds what a recording keeps of an item: frames, keys, marks and incidents. Keys must come before the frames they
+    /// open.
     ///
     /// # Errors
-    /// The operating system's; the file then ends in the middle of a block.
-    pub fn frames(&mut self, batch: &FrameBatch) -> io::Result<()> {
-        let mut body = Vec::new();
-        for frame in batch.iter() {
-            let interface = self.interface(frame.link)?;
-            let nanos = u64::try_from(frame.ts.nanos()).unwrap_or(0);
-            body.clear();
-            for word in [interface, (nanos >> 32) as u32, (nanos & 0xFFFF_FFFF) as u32] {
-                body.extend(word.to_le_bytes());
-            }
-            body.extend(u32::try_from(frame.data.len()).unwrap_or(u32::MAX).to_le_bytes());
-            body.extend(frame.original_len.to_le_bytes());
-            body.extend(frame.data);
-            self.block(ENHANCED_PACKET, &body)?;
+    /// The operating system's; the file then ends with the last block that was written whole.
+    pub fn item(&mut self, item: &CaptureItem) -> io::Result<()> {
+        match item {
+            CaptureItem::Frames(batch) => self.frames(batch)?,
+            CaptureItem::Secrets(_, text) => blocks::secrets(&mut self.out, text)?,
+            CaptureItem::Mark(mark) => blocks::mark(&mut self.out, mark)?,
+            CaptureItem::Incident(incident) => blocks::incident(&mut self.out, incident)?,
+            CaptureItem::Exchanges(_) | CaptureItem::Warning(_) | CaptureItem::Note(_) | CaptureItem::Pause => {}
         }
-        self.out.flush()
+        self.write()
     }
 
-    /// Adds lines of a TLS key log.
-    ///
-    /// # Errors
-    /// As [`Recorder::frames`].
-    pub fn secrets(&mut self, text: &[u8]) -> io::Result<()> {
-        let mut body = Vec::with_capacity(8 + text.len());
-        body.extend(TLS_KEY_LOG.to_le_bytes());
-        body.extend(u32::try_from(text.len()).unwrap_or(u32::MAX).to_le_bytes());
-        body.extend(text);
-        self.block(DECRYPTION_SECRETS, &body)?;
-        self.out.flush()
+    fn frames(&mut self, batch: &FrameBatch) -> io::Result<()> {
+        for frame in batch.iter() {
+            if self.out.len() >= WRITE_MAX {
+                self.write()?;
+            }
+            let interface = self.interface(frame.link)?;
+            let uid = self.uid(frame.app.as_ref())?;
+            blocks::packet(&mut self.out, interface, &frame, uid)?;
+        }
+        Ok(())
     }
 
+    /// Lets all blocks leave for the file.
+    fn write(&mut self) -> io::Result<()> {
+        let written = self.file.append(&self.out);
+        self.out.clear();
+        self.out.shrink_to(2 * WRITE_MAX);
+        written
+    }
+
+    /// The number of the interface of a link type.
     fn interface(&mut self, link: LinkType) -> io::Result<u32> {
         let known = self.interfaces.iter().position(|&known| known == link);
         let number = known.unwrap_or(self.interfaces.len());
         if known.is_none() {
             self.interfaces.push(link);
-            let mut body = Vec::new();
-            body.extend(u16::try_from(link.0).unwrap_or(u16::MAX).to_le_bytes());
-            body.extend([0; 6]);
-            // if_tsresol: ten to the minus ninth of a second.
-            option(&mut body, 9, &[9]);
-            option(&mut body, 0, &[]);
-            self.block(INTERFACE_DESCRIPTION, &body)?;
+            blocks::interface(&mut self.out, link)?;
         }
         Ok(u32::try_from(number).unwrap_or(u32::MAX))
     }
 
-    fn block(&mut self, kind: u32, body: &[u8]) -> io::Result<()> {
-        let padding = body.len().next_multiple_of(4) - body.len();
-        let total = u32::try_from(12 + body.len() + padding).map_err(io::Error::other)?.to_le_bytes();
-        self.out.write_all(&kind.to_le_bytes())?;
-        self.out.write_all(&total)?;
-        self.out.write_all(body)?;
-        self.out.write_all(&[0; 3][..padding])?;
-        self.out.write_all(&total)
+    /// The uid of an app, whose names are told before its first frame. Without one there is no way to name it.
+    fn uid(&mut self, app: Option<&Arc<App>>) -> io::Result<Option<i32>> {
+        let Some((app, uid)) = app.and_then(|app| Some((app, app.uid?))) else { return Ok(None) };
+        let told = match self.apps.get(&uid) {
+            Some(known) => Arc::ptr_eq(known, app) || known == app,
+            None => app.package.is_none() && app.name.is_none(),
+        };
+        if !told {
+            if self.apps.len() >= APPS_MAX {
+                self.apps.clear();
+            }
+            self.apps.insert(uid, Arc::clone(app));
+            blocks::uid_map(&mut self.out, uid, app)?;
+        }
+        Ok(Some(uid))
     }
 }
 
-fn option(out: &mut Vec<u8>, code: u16, value: &[u8]) {
-    out.extend(code.to_le_bytes());
-    out.extend(u16::try_from(value.len()).unwrap_or(0).to_le_bytes());
-    out.extend(value);
-    out.resize(out.len().next_multiple_of(4), 0);
+fn create(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    if file.metadata()?.is_file() {
+        use std::os::unix::fs::PermissionsExt;
+        // One that was there before keeps its mode; a file system that knows no modes can't change it.
+        drop(file.set_permissions(std::fs::Permissions::from_mode(0o600)));
+    }
+    Ok(file)
 }
 
 #[cfg(test)]
 mod tests {
     use super::Recorder;
     use crate::capture::{Capture, Input};
-    use crate::model::{CaptureItem, FrameBatch, FrameMeta, LinkType, Timestamp};
+    use crate::model::{App, CaptureItem, FrameBatch, FrameMeta, KeySource, LinkType, Timestamp};
     use std::sync::Arc;
 
     #[test]
@@ -136,10 +157,10 @@ mod tests {
         };
         let frames = vec![meta(1, 1, 0, 5), meta(2, 276, 5, 3), meta(3, 1, 1, 4)];
         let mut recorder = Recorder::create(&path).unwrap();
-        recorder.secrets(b"# a key log\n").unwrap();
-        recorder.frames(&FrameBatch { segment: Arc::new(b"abcdefgh"), frames }).unwrap();
+        recorder.item(&CaptureItem::Secrets(KeySource::Proxy, b"# a key log\n".to_vec())).unwrap();
+        recorder.item(&CaptureItem::Frames(FrameBatch { segment: Arc::new(b"abcdefgh"), frames })).unwrap();
         let mut capture = Capture::open(&Input::File(path)).unwrap();
-        assert_eq!(capture.secrets(), [b"# a key log\n".to_vec()]);
+        assert_eq!(capture.look_ahead().secrets, [b"# a key log\n".to_vec()]);
         let Some(CaptureItem::Frames(batch)) = capture.next_item().unwrap() else { panic!("no frames") };
         let read: Vec<_> = batch
             .iter()
@@ -153,5 +174,74 @@ mod tests {
                 (1, 123_456_792, b"bcde".to_vec(), 99)
             ]
         );
+    }
+
+    #[test]
+    fn apps_are_named_before_their_first_frame() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.pcapng");
+        let app = |uid, package: Option<&str>, name: Option<&str>| {
+            Some(Arc::new(App { uid, package: package.map(Arc::from), name: name.map(Arc::from) }))
+        };
+        let apps = [
+            app(Some(10_123), Some("com.example.app"), Some("Example")),
+            app(Some(10_123), Some("com.example.app"), Some("Example")),
+            None,
+            app(Some(1_000), None, None),
+            app(Some(1_000), Some("android"), None),
+            app(Some(10_123), Some("com.example.other"), None),
+            app(Some(10_123), None, None),
+        ];
+        let frames = apps.iter().enumerate().map(|(at, app)| FrameMeta {
+            number: at as u64 + 1,
+            ts: Timestamp::from_nanos(1),
+            link: LinkType(101),
+            start: 0,
+            len: at,
+            original_len: 9,
+            app: app.clone(),
+        });
+        let batch = FrameBatch { segment: Arc::new(b"abcdefgh"), frames: frames.collect() };
+        let mut recorder = Recorder::create(&path).unwrap();
+        recorder.item(&CaptureItem::Frames(batch)).unwrap();
+        let unnamed = FrameMeta {
+            number: 8,
+            ts: Timestamp::from_nanos(2),
+            link: LinkType(101),
+            start: 0,
+            len: 1,
+            original_len: 1,
+            app: app(None, Some("com.example.no_uid"), None),
+        };
+        let batch = FrameBatch { segment: Arc::new(b"a"), frames: vec![unnamed] };
+        recorder.item(&CaptureItem::Frames(batch)).unwrap();
+        let mut capture = Capture::open(&Input::File(path.clone())).unwrap();
+        let Some(CaptureItem::Frames(batch)) = capture.next_item().unwrap() else { panic!("no frames") };
+        let read: Vec<_> = batch.iter().map(|frame| frame.app).collect();
+        assert_eq!(read, [&apps[..], &[None]].concat());
+        let lens: Vec<_> = batch.iter().map(|frame| frame.data.len()).collect();
+        assert_eq!(lens, [0, 1, 2, 3, 4, 5, 6, 1]);
+        let bytes = std::fs::read(path).unwrap();
+        let named = memchr::memmem::find_iter(&bytes, b"com.example.app").count();
+        assert_eq!(named, 1, "once however many frames");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_recording_is_for_its_owner_alone() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out.pcapng");
+        std::fs::write(&path, "of an earlier run").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        drop(Recorder::create(&path).unwrap());
+        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_an_error_at_once() {
+        let error = Recorder::create(std::path::Path::new("/dev/full")).err().expect("no room for a header");
+        assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
     }
 }
