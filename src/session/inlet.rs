@@ -5,7 +5,7 @@ use super::case::{Interrupt, Source};
 use super::keys::{self, KeyLines, KeyWatch};
 use super::load::tell_key_problems;
 use crate::capture::{Capture, CaptureError, Coming, Recorder, Streaming, Told};
-use crate::model::{CaptureItem, FrameBatch, KeySource, Timestamp};
+use crate::model::{CaptureItem, FrameBatch, IncidentKind, KeySource, Mark, Timestamp};
 use crate::tls::{KeyLog, KeyLogProblem};
 use std::collections::VecDeque;
 use std::io;
@@ -138,17 +138,22 @@ impl Inlet {
         self.sources.iter().all(|source| matches!(source, Open::AtHand(capture) if capture.is_at_hand()))
     }
 
-    /// Looks ahead for key logs in captures that are at hand: they may stand behind the packets they open.
-    pub(super) fn look_ahead(&mut self, keys: &mut KeyLog) {
+    /// Looks ahead for key logs and marks in captures that are at hand: they may stand behind the packets they open or
+    /// are about.
+    pub(super) fn look_ahead(&mut self, keys: &mut KeyLog) -> Vec<Mark> {
+        let mut marks = Vec::new();
         for source in &mut self.sources {
             let Open::AtHand(capture) = source else { continue };
-            for text in capture.look_ahead().secrets {
+            let ahead = capture.look_ahead();
+            marks.extend(ahead.marks);
+            for text in ahead.secrets {
                 let problems = keys.add_text(KeySource::Dsb, &text);
                 let mut found = Vec::new();
                 tell_key_problems(&problems, 0, &inside(capture.name()), &mut found);
                 self.warnings.extend(found);
             }
         }
+        marks
     }
 
     /// Follows key log files from now on; what they hold already is handed on first.
@@ -380,11 +385,8 @@ impl Inlet {
                 }
             }
             CaptureItem::Warning(_) => self.damaged = true,
-            CaptureItem::Secrets(..)
-            | CaptureItem::Mark(_)
-            | CaptureItem::Incident(_)
-            | CaptureItem::Note(_)
-            | CaptureItem::Pause => {}
+            CaptureItem::Incident(incident) => self.damaged |= incident.kind == IncidentKind::Unread,
+            CaptureItem::Secrets(..) | CaptureItem::Mark(_) | CaptureItem::Note(_) | CaptureItem::Pause => {}
         }
         self.record(&item);
         item

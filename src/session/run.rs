@@ -6,7 +6,7 @@ use crate::attribute::Attributor;
 use crate::audit;
 use crate::capture::CaptureError;
 use crate::detect::Detector;
-use crate::model::{CaptureItem, Report};
+use crate::model::{CaptureItem, Incident, Mark, Report};
 use crate::pipeline::{self, Event, Exchanges, Feed, LateKeys, Ledger, Renderer, Settings};
 use crate::tls::KeyLogProblem;
 use std::sync::Arc;
@@ -55,7 +55,11 @@ pub fn replay(case: Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink) 
     inlet.warnings.extend(std::mem::take(&mut case.warnings));
     let mut keys = std::mem::take(&mut case.keys);
     let sessions = keys.sessions();
-    inlet.look_ahead(&mut keys);
+    let attributor = Attributor::new(Arc::clone(&case.rules), &case.first_party);
+    let mut ledger = Ledger::new(attributor);
+    for mark in case.marks.iter().chain(&inlet.look_ahead(&mut keys)) {
+        ledger.mark(mark);
+    }
     inlet.follow(std::mem::take(&mut case.growing_keys));
     let detector = match wanted {
         Wanted::Audit | Wanted::Findings => Some(Arc::new(Detector::new(&case.profile, &case.rules))),
@@ -71,15 +75,8 @@ pub fn replay(case: Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink) 
     };
     let late_keys = if inlet.is_at_hand() { LateKeys::Never } else { LateKeys::Possible };
     let settings = Settings { keys: Arc::new(keys), late_keys, detector, exchanges };
-    let attributor = Attributor::new(Arc::clone(&case.rules), &case.first_party);
-    let state = State {
-        inputs,
-        inlet,
-        ledger: Ledger::new(attributor, &case.marks),
-        sessions,
-        judge: matches!(wanted, Wanted::Audit | Wanted::Findings),
-        case,
-    };
+    let state =
+        State { inputs, inlet, ledger, sessions, judge: matches!(wanted, Wanted::Audit | Wanted::Findings), case };
     let mut run = Run { state, sink };
     pipeline::run(&settings, threads, &mut run);
     let mut state = run.state;
@@ -111,7 +108,7 @@ impl State {
             ended: self.inlet.last,
             app: self.case.app.clone().or_else(|| self.ledger.app()),
             policies: self.case.policies.clone(),
-            marks: self.case.marks.clone(),
+            marks: self.ledger.marks(),
             hosts: self.ledger.hosts(),
             weirds: self.ledger.weirds(),
             warnings: self.inlet.warnings.list(),
@@ -121,6 +118,7 @@ impl State {
             ..Report::default()
         };
         report.warnings.extend(self.inlet.losses());
+        report.warnings.extend(self.ledger.warnings());
         if self.ledger.is_full() {
             report.warnings.push(format!(
                 "more than {} data flows or {} hosts: the rest is not in the report",
@@ -134,7 +132,7 @@ impl State {
                 flows: self.ledger.data_flows(),
                 hosts: &report.hosts,
                 documents: &documents,
-                marks: &self.case.marks,
+                marks: &report.marks,
             };
             let judged = audit::audit(input, &self.case.rules);
             report.data_flows = judged.data_flows;
@@ -178,6 +176,14 @@ impl Feed for Run<'_> {
     fn keys_read(&mut self, problems: Vec<KeyLogProblem>, sessions: usize) {
         self.state.inlet.key_problems(&problems);
         self.state.sessions = sessions;
+    }
+
+    fn mark(&mut self, mark: Mark) {
+        self.state.ledger.mark(&mark);
+    }
+
+    fn incident(&mut self, incident: Incident) {
+        self.state.ledger.incident(&incident);
     }
 
     fn warning(&mut self, warning: String) {
