@@ -89,6 +89,7 @@ fn case() -> Result<Case, Failure> {
         app: profile.package.clone(),
         profile,
         marks,
+        growing_marks: None,
         warnings: Vec::new(),
     })
 }

@@ -80,8 +80,10 @@ pub struct Case {
     pub first_party: Vec<String>,
     /// The app under test, where the user names it.
     pub app: Option<String>,
-    /// The tester's marks.
+    /// The tester's marks that are known already.
     pub marks: Vec<Mark>,
+    /// A file of marks that is read while the run goes, because it grows.
+    pub growing_marks: Option<PathBuf>,
     /// What was odd in the files above.
     pub warnings: Vec<String>,
 }

@@ -2,8 +2,8 @@
 //! Sinks (printed lines, the dashboard) see the events as they come.
 
 mod case;
+mod follow;
 mod inlet;
-mod keys;
 mod load;
 mod run;
 

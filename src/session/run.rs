@@ -60,7 +60,11 @@ pub fn replay(case: Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink) 
     for mark in case.marks.iter().chain(&inlet.look_ahead(&mut keys)) {
         ledger.mark(mark);
     }
-    inlet.follow(std::mem::take(&mut case.growing_keys));
+    // Those inside the captures are recorded where they stand.
+    for mark in std::mem::take(&mut case.marks) {
+        inlet.record(&CaptureItem::Mark(mark));
+    }
+    inlet.follow(std::mem::take(&mut case.growing_keys), case.growing_marks.take());
     let detector = match wanted {
         Wanted::Audit | Wanted::Findings => Some(Arc::new(Detector::new(&case.profile, &case.rules))),
         Wanted::Rendered(_) | Wanted::Exchanges | Wanted::Names => None,
