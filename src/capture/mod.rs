@@ -16,5 +16,5 @@ pub use format::{FRAME_MAX, Problem};
 pub use har::{ENTRIES_MAX, HELD_MAX};
 pub use journal::JOURNAL_TEXT_MAX;
 pub use open::{Ahead, Capture, CaptureError, Input, MARKS_MAX};
-pub use record::Recorder;
+pub use record::{KEYS_CARRIED_MAX, RecordLimits, Recorder};
 pub use told::{Coming, Streaming, Told};

@@ -15,6 +15,9 @@ const TLS_KEY_LOG: u32 = 0x544C_534B;
 /// PCAPdroid's private enterprise number.
 const PCAPDROID_PEN: u32 = 62_652;
 
+/// Most bytes a frame takes as a block beyond its own: what surrounds it, padding, and the number of its app.
+pub(super) const PACKET_OVERHEAD: usize = 64;
+
 pub(super) fn section(out: &mut Vec<u8>) -> io::Result<()> {
     block(out, SECTION_HEADER, |body| {
         body.extend(0x1A2B_3C4D_u32.to_le_bytes());

@@ -4,14 +4,17 @@
 //! returns, whatever becomes of the program.
 
 mod blocks;
+mod recent;
 mod tail;
 
-use crate::model::{App, CaptureItem, FrameBatch, LinkType};
+use crate::model::{App, CaptureItem, Frame, FrameBatch, LinkType, Timestamp};
+use recent::Recent;
 use rustc_hash::FxHashMap;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 use tail::Tail;
 
 /// Bytes after which blocks leave for the file though more of the same item follow.
@@ -19,9 +22,31 @@ const WRITE_MAX: usize = 4 << 20;
 /// Most apps whose names are known to have been written; more than a phone has.
 const APPS_MAX: usize = 65_536;
 
+/// Most bytes of key log lines that a file takes over from those before it: the last ones, of about 2,500 sessions.
+pub const KEYS_CARRIED_MAX: usize = 2 << 20;
+
+/// When a recording goes on in another file. Each can be opened alone; read in order they are as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RecordLimits {
+    /// Bytes a file gets, unless it begins with a frame that is larger.
+    pub max_bytes: Option<u64>,
+    /// Time of the capture that a file holds.
+    pub max_age: Option<Duration>,
+}
+
 /// A pcapng file that is being written.
 pub struct Recorder {
+    /// The first file.
+    first: PathBuf,
+    /// The file that is written now.
     path: PathBuf,
+    /// Its number, from 1.
+    number: u32,
+    limits: RecordLimits,
+    /// Keys that the next file begins with.
+    recent: Recent,
+    /// Time of the file's first frame.
+    began: Option<Timestamp>,
     file: Tail<File>,
     /// Blocks on their way to the file: empty between calls.
     out: Vec<u8>,
@@ -38,7 +63,12 @@ impl Recorder {
     /// The operating system's.
     pub fn create(path: &Path) -> io::Result<Self> {
         let mut recorder = Self {
+            first: path.to_path_buf(),
             path: path.to_path_buf(),
+            number: 1,
+            limits: RecordLimits::default(),
+            recent: Recent::new(0),
+            began: None,
             file: Tail::new(create(path)?),
             out: Vec::new(),
             interfaces: Vec::new(),
@@ -49,7 +79,18 @@ impl Recorder {
         Ok(recorder)
     }
 
-    /// The file.
+    /// Goes on in another file where one has reached a limit: `NAME-0002.pcapng` after `NAME.pcapng`, and so on.
+    #[must_use]
+    pub fn with_limits(mut self, limits: RecordLimits) -> Self {
+        self.limits = limits;
+        let limited = limits != RecordLimits::default();
+        // A small file is not to be filled with keys alone.
+        let quarter = limits.max_bytes.map_or(usize::MAX, |max| usize::try_from(max / 4).unwrap_or(usize::MAX));
+        self.recent = Recent::new(if limited { KEYS_CARRIED_MAX.min(quarter) } else { 0 });
+        self
+    }
+
+    /// The file that is written now.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -63,7 +104,10 @@ impl Recorder {
     pub fn item(&mut self, item: &CaptureItem) -> io::Result<()> {
         match item {
             CaptureItem::Frames(batch) => self.frames(batch)?,
-            CaptureItem::Secrets(_, text) => blocks::secrets(&mut self.out, text)?,
+            CaptureItem::Secrets(_, text) => {
+                self.recent.add(text);
+                blocks::secrets(&mut self.out, text)?;
+            }
             CaptureItem::Mark(mark) => blocks::mark(&mut self.out, mark)?,
             CaptureItem::Incident(incident) => blocks::incident(&mut self.out, incident)?,
             CaptureItem::Exchanges(_) | CaptureItem::Warning(_) | CaptureItem::Note(_) | CaptureItem::Pause => {}
@@ -76,9 +120,38 @@ impl Recorder {
             if self.out.len() >= WRITE_MAX {
                 self.write()?;
             }
+            if self.is_full(&frame) {
+                self.next_file()?;
+            }
+            self.began = self.began.or(Some(frame.ts));
             let interface = self.interface(frame.link)?;
             let uid = self.uid(frame.app.as_ref())?;
             blocks::packet(&mut self.out, interface, &frame, uid)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a frame is to stand in the next file.
+    fn is_full(&self, frame: &Frame<'_>) -> bool {
+        let Some(began) = self.began else { return false };
+        let len = self.file.len() + (self.out.len() + blocks::PACKET_OVERHEAD + frame.data.len()) as u64;
+        let age = u64::try_from(frame.ts.nanos().saturating_sub(began.nanos())).unwrap_or(0);
+        self.limits.max_bytes.is_some_and(|max| len > max)
+            || self.limits.max_age.is_some_and(|max| Duration::from_nanos(age) >= max)
+    }
+
+    fn next_file(&mut self) -> io::Result<()> {
+        self.write()?;
+        let path = numbered(&self.first, self.number.saturating_add(1));
+        self.file = Tail::new(create(&path)?);
+        self.path = path;
+        self.number = self.number.saturating_add(1);
+        self.began = None;
+        self.interfaces.clear();
+        self.apps.clear();
+        blocks::section(&mut self.out)?;
+        if !self.recent.lines().is_empty() {
+            blocks::secrets(&mut self.out, self.recent.lines())?;
         }
         Ok(())
     }
@@ -120,6 +193,17 @@ impl Recorder {
     }
 }
 
+/// The file of a number beyond the first.
+fn numbered(first: &Path, number: u32) -> PathBuf {
+    let mut name = first.file_stem().unwrap_or_default().to_os_string();
+    name.push(format!("-{number:04}"));
+    if let Some(extension) = first.extension() {
+        name.push(".");
+        name.push(extension);
+    }
+    first.with_file_name(name)
+}
+
 fn create(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(true);
@@ -137,10 +221,11 @@ fn create(path: &Path) -> io::Result<File> {
 
 #[cfg(test)]
 mod tests {
-    use super::Recorder;
+    use super::{RecordLimits, Recorder, numbered};
     use crate::capture::{Capture, Input};
     use crate::model::{App, CaptureItem, FrameBatch, FrameMeta, KeySource, LinkType, Timestamp};
     use std::sync::Arc;
+    use std::time::Duration;
 
     #[test]
     fn what_was_recorded_is_read_again() {
@@ -224,6 +309,46 @@ mod tests {
         let bytes = std::fs::read(path).unwrap();
         let named = memchr::memmem::find_iter(&bytes, b"com.example.app").count();
         assert_eq!(named, 1, "once however many frames");
+    }
+
+    #[test]
+    fn a_file_that_is_full_is_followed_by_another_that_stands_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = folder.path().join("out.pcapng");
+        let frame = |number: u64, len| FrameMeta {
+            number,
+            ts: Timestamp::from_nanos(i64::try_from(number).unwrap() * 1_000_000_000),
+            link: LinkType(101),
+            start: 0,
+            len,
+            original_len: 1,
+            app: Some(Arc::new(App { uid: Some(7), package: Some("com.example.app".into()), name: None })),
+        };
+        let record = |recorder: &mut Recorder, frames: Vec<FrameMeta>| {
+            let batch = FrameBatch { segment: Arc::new([0_u8; 4_096]), frames };
+            recorder.item(&CaptureItem::Frames(batch)).unwrap();
+        };
+        let limits = RecordLimits { max_bytes: Some(2_000), max_age: Some(Duration::from_secs(5)) };
+        let mut recorder = Recorder::create(&first).unwrap().with_limits(limits);
+        recorder.item(&CaptureItem::Secrets(KeySource::Proxy, b"# keys\n".to_vec())).unwrap();
+        // One of its own that is too large, two that fit together, and the one after has come too late.
+        record(&mut recorder, vec![frame(1, 4_000), frame(2, 800), frame(3, 800)]);
+        record(&mut recorder, vec![frame(6, 4), frame(7, 4)]);
+        assert_eq!(recorder.path(), folder.path().join("out-0003.pcapng"));
+        let read = |path: &std::path::Path| {
+            let mut capture = Capture::open(&Input::File(path.to_path_buf())).unwrap();
+            assert_eq!(capture.look_ahead().secrets, [b"# keys\n".to_vec()]);
+            let Some(CaptureItem::Frames(batch)) = capture.next_item().unwrap() else { panic!("no frames") };
+            assert!(batch.frames.iter().all(|frame| frame.app.as_ref().is_some_and(|app| app.package.is_some())));
+            batch.frames.iter().map(|frame| frame.len).collect::<Vec<_>>()
+        };
+        let lens: Vec<_> = [1, 2, 3]
+            .map(|number| if number == 1 { first.clone() } else { numbered(&first, number) })
+            .iter()
+            .map(|path| read(path))
+            .collect();
+        assert_eq!(lens, [vec![4_000], vec![800, 800, 4], vec![4]]);
+        assert_eq!(numbered(std::path::Path::new("a.b/c"), 12), std::path::Path::new("a.b/c-0012"));
     }
 
     #[cfg(unix)]

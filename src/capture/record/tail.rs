@@ -28,6 +28,11 @@ impl<S: Store> Tail<S> {
         Self { store, len: 0 }
     }
 
+    /// Bytes of the file.
+    pub(super) const fn len(&self) -> u64 {
+        self.len
+    }
+
     /// Adds blocks: with one call of the system where it takes them all at once. Nothing is kept back.
     ///
     /// # Errors
