@@ -85,7 +85,8 @@ impl Incidents {
         let line = |((kind, host, text), count): (&(IncidentKind, Arc<str>, String), &u64)| {
             let text = if text.is_empty() { kind.as_str().replace('_', " ") } else { text.clone() };
             let times = if *count == 1 { String::new() } else { format!(" ({count} times)") };
-            format!("{host}: {text}{times}")
+            // A recording may hold anything, but a warning is one line.
+            format!("{host}: {text}{times}").replace(char::is_control, " ")
         };
         let more = (self.more > 0).then(|| format!("{} more incidents of other kinds and hosts", self.more));
         self.counts.iter().map(line).chain(more).collect()
