@@ -5,6 +5,7 @@ mod demo;
 mod formats;
 mod har;
 mod http2;
+mod marks;
 mod names;
 mod run;
 mod running;

@@ -115,7 +115,7 @@ fn marks_that_come_late_change_what_came_before_consent() {
             ledger.mark(&agree);
             ledger.mark(&agree);
         }
-        assert_eq!(ledger.marks(), [agree.clone()]);
+        assert_eq!(ledger.marks(), std::slice::from_ref(&agree));
         let flows = ledger.data_flows();
         let [flow] = &flows[..] else { panic!("one data flow") };
         let evidence: Vec<_> = flow.evidence.iter().map(|seen| seen.ts.nanos()).collect();
