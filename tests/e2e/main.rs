@@ -7,6 +7,7 @@ mod har;
 mod http2;
 mod marks;
 mod names;
+mod pinned;
 mod run;
 mod running;
 mod starttls;
