@@ -61,7 +61,7 @@ fn flows_of(capture: &Path) -> (Vec<Vec<Datagram>>, Arc<KeyLog>) {
     keys.add_text(KeySource::Keylog, &beside);
     let mut flows: BTreeMap<FlowId, Vec<Datagram>> = BTreeMap::new();
     let Ok(mut opened) = Capture::open(&Input::File(capture.to_path_buf())) else { return Default::default() };
-    for text in opened.secrets() {
+    for text in opened.look_ahead().secrets {
         keys.add_text(KeySource::Dsb, &text);
     }
     let (mut decoder, mut table) = (Decoder::default(), FlowTable::default());

@@ -98,7 +98,7 @@ fn flows_of(capture: &Path, key_log: &str) -> Vec<Flow> {
     let mut keys = KeyLog::new();
     keys.add_text(KeySource::Keylog, key_log.as_bytes());
     let mut opened = Capture::open(&Input::File(capture.to_path_buf())).expect("a capture");
-    for text in opened.secrets() {
+    for text in opened.look_ahead().secrets {
         keys.add_text(KeySource::Dsb, &text);
     }
     let keys = Arc::new(keys);

@@ -55,7 +55,7 @@ pub fn write(path: &str) {
     seeds.add("pcapng", bytes[..bytes.len().min(SEED_MAX)].to_vec());
     let mut capture = Capture::open(&Input::from_arg(path)).expect("a capture");
     let mut keys = KeyLog::new();
-    for text in capture.secrets() {
+    for text in capture.look_ahead().secrets {
         keys.add_text(KeySource::Dsb, &text);
         seeds.add("keylog", text);
     }

@@ -1,8 +1,9 @@
 //! The pcap and pcapng formats, one step at a time over whatever bytes are at hand: no file, no buffer of its own.
-//! pcap: draft-ietf-opsawg-pcap; pcapng: draft-ietf-opsawg-pcapng; UID blocks: PCAPdroid's custom block.
+//! pcap: draft-ietf-opsawg-pcap; pcapng: draft-ietf-opsawg-pcapng; UID blocks: PCAPdroid's custom block;
+//! marks and incidents: journal entries.
 
-use super::journal;
-use crate::model::{App, CaptureItem, LinkType, Timestamp};
+use super::journal::{self, Entry};
+use crate::model::{App, LinkType, Timestamp};
 use pcap_parser::{
     Block, LegacyPcapBlock, OptionCode, PcapHeader, SecretsType, parse_block_be, parse_block_le, parse_pcap_frame,
     parse_pcap_frame_be, parse_pcap_frame_modified, parse_pcap_header,
@@ -19,7 +20,7 @@ const BLOCK_MAX: usize = 256 << 20;
 const PCAPNG_SHB: u32 = 0x0A0D_0D0A;
 const OBSOLETE_PACKET_BLOCK: u32 = 2;
 /// PCAPdroid's private enterprise number.
-pub(super) const PCAPDROID_PEN: u32 = 62_652;
+const PCAPDROID_PEN: u32 = 62_652;
 
 /// Where and why a capture can't be read on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +45,8 @@ pub(super) enum Step {
     },
     /// A key log at `start..end`.
     Secrets { len: usize, start: usize, end: usize },
-    /// A mark or an incident.
-    Told { len: usize, item: Box<CaptureItem> },
+    /// A mark or an incident of a recording.
+    Entry { len: usize, entry: Box<Entry> },
     /// Nothing of interest.
     Skip { len: usize },
     /// Something odd that was passed over.
@@ -211,9 +212,12 @@ impl Format {
                 self.uid_block(custom.data, block);
                 Step::Skip { len }
             }
-            Block::SystemdJournalExport(entry) => match journal::read(entry.data) {
-                Some(item) => Step::Told { len, item: Box::new(item) },
-                None => Step::Skip { len },
+            Block::SystemdJournalExport(journal) => match journal::read(journal.data) {
+                Ok(Some(entry)) => Step::Entry { len, entry: Box::new(entry) },
+                Ok(None) => Step::Skip { len },
+                Err(message) => {
+                    Step::Odd { len, problem: Problem { offset, message: format!("{message} passed over") } }
+                }
             },
             Block::NameResolution(_)
             | Block::InterfaceStatistics(_)

@@ -1,17 +1,18 @@
 //! Opening inputs and reading them batch by batch. A plain file is mapped and its frames are never copied; a
 //! compressed file or a stream goes through buffers that each batch keeps alive as long as it needs them.
 
+use super::bytes::{Bytes, READ_SIZE, open_file, open_stdin, stdin_metadata};
 use super::format::{Format, Problem, Step};
 use super::har::{self, Har};
-use crate::model::{CaptureItem, FrameBatch, FrameMeta, KeySource, Segment};
-use memmap2::Mmap;
+use super::journal::Entry;
+use crate::model::{CaptureItem, FrameBatch, FrameMeta, KeySource, Mark, Segment};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Bytes asked of a stream at a time.
-const READ_SIZE: usize = 1 << 20;
+/// Most marks of a capture that are told before its frames; more come as the frames are read.
+pub const MARKS_MAX: usize = 10_000;
 
 /// What to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,13 +90,6 @@ pub enum CaptureError {
     },
 }
 
-enum Bytes {
-    /// All of it is at hand.
-    Mapped(Segment),
-    Stream(Box<dyn Read + Send>),
-    Har(Box<Har>),
-}
-
 /// An open capture.
 pub struct Capture {
     name: String,
@@ -111,6 +105,23 @@ pub struct Capture {
     frames: u64,
     secrets: Secrets,
     done: bool,
+}
+
+/// What stands in a capture that had better be known before its frames are read.
+#[derive(Debug, Default)]
+pub struct Ahead {
+    /// TLS key logs.
+    pub secrets: Vec<Vec<u8>>,
+    /// The tester's marks, at most [`MARKS_MAX`].
+    pub marks: Vec<Mark>,
+}
+
+impl Ahead {
+    fn add(&mut self, mark: Mark) {
+        if self.marks.len() < MARKS_MAX {
+            self.marks.push(mark);
+        }
+    }
 }
 
 /// What to do with key logs met on the way.
@@ -208,48 +219,55 @@ impl Capture {
         self.frames = frames;
     }
 
-    /// Whether all frames are at hand at once, so that [`Capture::secrets`] can look ahead.
+    /// Whether all frames are at hand at once, so that [`Capture::look_ahead`] sees them.
     #[must_use]
     pub fn is_at_hand(&self) -> bool {
         matches!(self.bytes, Bytes::Mapped(_) | Bytes::Har(_)) || self.again.is_some()
     }
 
-    /// Reads ahead through a pcapng file and gives every TLS key log in it, wherever it stands. After this
-    /// [`Capture::next_item`] yields none of them again. A stream can't be read ahead and gives none here.
-    pub fn secrets(&mut self) -> Vec<Vec<u8>> {
-        let mut found = Vec::new();
+    /// Reads ahead through a pcapng file and gives every TLS key log and every mark in it, wherever they stand. After this
+    /// [`Capture::next_item`] yields none of the key logs again; marks come once more in their places. A stream can't be
+    /// read ahead and gives nothing here.
+    pub fn look_ahead(&mut self) -> Ahead {
+        let mut ahead = Ahead::default();
         if !self.format.is_pcapng() {
-            return found;
+            return ahead;
         }
         if let Some(path) = &self.again {
-            let Ok(mut ahead) = Self::open(&Input::File(path.clone())) else { return found };
+            let Ok(mut capture) = Self::open(&Input::File(path.clone())) else { return ahead };
             // What is damaged there will be met, and told, when the frames are read.
-            while let Ok(Some(item)) = ahead.next_item() {
-                if let CaptureItem::Secrets(_, text) = item {
-                    found.push(text);
+            while let Ok(Some(item)) = capture.next_item() {
+                match item {
+                    CaptureItem::Secrets(_, text) => ahead.secrets.push(text),
+                    CaptureItem::Mark(mark) => ahead.add(mark),
+                    _ => {}
                 }
             }
             self.secrets = Secrets::Known;
-            return found;
+            return ahead;
         }
-        let Bytes::Mapped(map) = &self.bytes else { return found };
+        let Bytes::Mapped(map) = &self.bytes else { return ahead };
         let map = (**map).as_ref();
         let mut format = Format::new();
         let mut at = 0usize;
         while let Ok(step) = format.step(&map[at..], at as u64) {
-            match step {
+            at += match step {
                 Step::Secrets { len, start, end } => {
-                    found.push(map[at + start..at + end].to_vec());
-                    at += len;
+                    ahead.secrets.push(map[at + start..at + end].to_vec());
+                    len
                 }
-                Step::Frame { len, .. } | Step::Told { len, .. } | Step::Skip { len } | Step::Odd { len, .. } => {
-                    at += len
+                Step::Entry { len, entry } => {
+                    if let Entry::Mark(mark) = *entry {
+                        ahead.add(mark);
+                    }
+                    len
                 }
+                Step::Frame { len, .. } | Step::Skip { len } | Step::Odd { len, .. } => len,
                 Step::Need(_) => break,
-            }
+            };
         }
         self.secrets = Secrets::Known;
-        found
+        ahead
     }
 
     /// The next frames, key log or warning; none at the end.
@@ -332,7 +350,7 @@ impl Capture {
                         });
                     }
                 }
-                Ok(Step::Frame { .. } | Step::Secrets { .. } | Step::Told { .. } | Step::Odd { .. }) => return Ok(()),
+                Ok(Step::Frame { .. } | Step::Secrets { .. } | Step::Entry { .. } | Step::Odd { .. }) => return Ok(()),
                 Err(Problem { offset, message }) => {
                     return Err(CaptureError::NotACapture { name: self.name.clone(), offset, message });
                 }
@@ -428,17 +446,16 @@ impl Capture {
                             return End::Full;
                         }
                         self.offset += len as u64;
-                        let text = bytes[at + start..at + end].to_vec();
-                        return End::Item(Box::new(CaptureItem::Secrets(KeySource::Dsb, text)));
+                        return End::Secrets(bytes[at + start..at + end].to_vec());
                     }
                     self.offset += len as u64;
                 }
-                Ok(Step::Told { len, item }) => {
+                Ok(Step::Entry { len, entry }) => {
                     if !frames.is_empty() {
                         return End::Full;
                     }
                     self.offset += len as u64;
-                    return End::Item(item);
+                    return End::Entry(entry);
                 }
                 Ok(Step::Odd { len, problem }) => {
                     if !frames.is_empty() {
@@ -468,7 +485,11 @@ impl Capture {
             return Some(CaptureItem::Frames(FrameBatch { segment, frames }));
         }
         match end {
-            End::Item(item) => Some(*item),
+            End::Secrets(text) => Some(CaptureItem::Secrets(KeySource::Dsb, text)),
+            End::Entry(entry) => Some(match *entry {
+                Entry::Mark(mark) => CaptureItem::Mark(mark),
+                Entry::Incident(incident) => CaptureItem::Incident(incident),
+            }),
             End::Warning(problem) => {
                 Some(CaptureItem::Warning(format!("{}: offset {}: {}", self.name, problem.offset, problem.message)))
             }
@@ -492,83 +513,8 @@ impl Capture {
 
 enum End {
     Full,
-    Item(Box<CaptureItem>),
+    Secrets(Vec<u8>),
+    Entry(Box<Entry>),
     Warning(Problem),
     Need(usize),
-}
-
-#[expect(
-    unsafe_code,
-    reason = "mapping a file is the point; the map is read-only and captures are not edited while read"
-)]
-fn map(file: &File) -> io::Result<Mmap> {
-    // SAFETY: the map is private to this process and never written; a file cut short meanwhile ends the process with
-    // SIGBUS rather than giving wrong bytes.
-    let map = unsafe { Mmap::map(file)? };
-    #[cfg(unix)]
-    map.advise(memmap2::Advice::Sequential)?;
-    Ok(map)
-}
-
-fn open_file(file: File) -> io::Result<Bytes> {
-    let is_regular = file.metadata()?.is_file();
-    if is_regular && file.metadata()?.len() > 0 {
-        let map = map(&file)?;
-        if !is_compressed(&map) {
-            return Ok(Bytes::Mapped(Arc::new(map)));
-        }
-    }
-    decompressing(Box::new(file))
-}
-
-#[cfg(unix)]
-fn open_stdin() -> io::Result<Bytes> {
-    use std::os::fd::AsFd;
-    // Redirected from a file it can be mapped like one; from a pipe it is a stream.
-    let file = File::from(io::stdin().as_fd().try_clone_to_owned()?);
-    open_file(file)
-}
-
-#[cfg(unix)]
-fn stdin_metadata() -> io::Result<std::fs::Metadata> {
-    use std::os::fd::AsFd;
-    File::from(io::stdin().as_fd().try_clone_to_owned()?).metadata()
-}
-
-#[cfg(not(unix))]
-fn stdin_metadata() -> io::Result<std::fs::Metadata> {
-    Err(io::ErrorKind::Unsupported.into())
-}
-
-#[cfg(not(unix))]
-fn open_stdin() -> io::Result<Bytes> {
-    decompressing(Box::new(io::stdin()))
-}
-
-fn is_compressed(head: &[u8]) -> bool {
-    head.starts_with(&[0x1f, 0x8b]) || head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) || is_zlib(head)
-}
-
-/// A zlib header with a window of 32 KiB (RFC 1950 §2.2), as in mitmproxy's `.zhar`.
-fn is_zlib(head: &[u8]) -> bool {
-    matches!(head, [0x78, flags, ..] if (0x7800 | u16::from(*flags)).is_multiple_of(31) && flags & 0x20 == 0)
-}
-
-/// Looks at the first bytes of a stream and puts a decompressor over it where they ask for one.
-fn decompressing(mut reader: Box<dyn Read + Send>) -> io::Result<Bytes> {
-    let mut head = Vec::new();
-    reader.by_ref().take(4).read_to_end(&mut head)?;
-    let (gzip, zstandard) = (head.starts_with(&[0x1f, 0x8b]), head.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]));
-    let zlib = is_zlib(&head);
-    let whole = io::Cursor::new(head).chain(reader);
-    let reader: Box<dyn Read + Send> = if zlib {
-        Box::new(flate2::read::ZlibDecoder::new(whole))
-    } else if gzip {
-        Box::new(flate2::read::MultiGzDecoder::new(io::BufReader::with_capacity(READ_SIZE, whole)))
-    } else if zstandard {
-        Box::new(zstd::stream::read::Decoder::new(whole)?)
-    } else {
-        Box::new(whole)
-    };
-    Ok(Bytes::Stream(reader))
 }

@@ -83,12 +83,14 @@ fn case() -> Result<Case, Failure> {
         keys: KeyLog::new(),
         growing_keys: Vec::new(),
         recorder: None,
+        recording: None,
         interrupt: Interrupt::default(),
         policies,
         first_party: profile.first_party.clone(),
         app: profile.package.clone(),
         profile,
         marks,
+        growing_marks: None,
         warnings: Vec::new(),
     })
 }

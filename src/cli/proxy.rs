@@ -5,9 +5,8 @@ use super::output::spare_inputs;
 use super::replay::{Extent, audit, load};
 use super::{Exit, Failure, note, warn};
 use crate::capture::{RecordLimits, Recorder};
-use crate::model::CaptureItem;
 use crate::proxy::{Authority, Config, CreateOptions, Mode, Proxy, portal_url, qr};
-use crate::session::{Inspection, Source, Tapped};
+use crate::session::{Inspection, Recording, Source, Tapped};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -26,17 +25,14 @@ pub(super) fn run(args: &Arguments) -> Result<Exit, Failure> {
             files.saturating_sub(64) / 2
         ));
     }
-    let recorder = match &args.record {
+    let recording = match &args.record {
         Some(path) => {
             let failed = |error| Failure::Said(format!("{}: {error}", path.display()));
-            let mut recorder = Recorder::rotating(path, limits(args)).map_err(failed)?;
-            for mark in &case.marks {
-                recorder.item(&CaptureItem::Mark(mark.clone())).map_err(failed)?;
-            }
-            Some(recorder)
+            Recording::new(Recorder::create(path).map_err(failed)?.with_limits(limits(args)))
         }
-        None => None,
+        None => Recording::default(),
     };
+    case.recording = Some(recording.clone());
     let open: Vec<_> = config.listen.iter().filter(|at| !at.ip().to_canonical().is_loopback()).copied().collect();
     let proxy = Proxy::start(config, authority).map_err(|error| Failure::Said(error.to_string()))?;
     for address in proxy.addresses() {
@@ -49,7 +45,7 @@ pub(super) fn run(args: &Arguments) -> Result<Exit, Failure> {
         warn("others can reach the proxy: it sees what they send, and they what you let them");
     }
     let inspection = if args.no_inspect { Inspection::Off } else { Inspection::On };
-    case.sources.push(Source::Coming(Box::new(Tapped::new(proxy, recorder, inspection))));
+    case.sources.push(Source::Coming(Box::new(Tapped::new(proxy, recording, inspection))));
     audit(&args.run, case)
 }
 

@@ -55,7 +55,7 @@ pub(super) fn load(args: &Run, inputs: &[String], first_party: &[String], extent
 pub(super) fn audit(args: &Run, case: Case) -> Result<Exit, Failure> {
     let coming = case.sources.iter().any(Source::is_coming);
     let piped = case.sources.iter().any(|source| matches!(source, Source::Input(Input::Stdin)));
-    for path in case.growing_keys.iter().filter(|path| !path.exists()) {
+    for path in case.growing_keys.iter().chain(&case.growing_marks).filter(|path| !path.exists()) {
         note(&format!("{}: not there yet; it is read as soon as it is", path.display()));
     }
     let threads = threads(args.threads);

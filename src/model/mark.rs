@@ -4,7 +4,7 @@ use super::Timestamp;
 use serde::Serialize;
 
 /// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 #[expect(missing_docs, reason = "the words of the contract")]
 pub enum MarkKind {
@@ -22,7 +22,7 @@ impl MarkKind {
     pub const ALL: [Self; 7] =
         [Self::Launch, Self::Agree, Self::Refuse, Self::Background, Self::Foreground, Self::Withdraw, Self::Note];
 
-    /// The word of the contract.
+    /// The word used in files of marks, recordings and contracts.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -43,8 +43,8 @@ impl MarkKind {
     }
 }
 
-/// One moment of a session.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+/// One moment of a session. They are in order by their time.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Mark {
     /// When.
     pub ts: Timestamp,

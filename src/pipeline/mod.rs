@@ -37,7 +37,7 @@ pub use budget::HELD_MAX;
 pub use connection::LateKeys;
 pub use event::{Event, FlowSummary};
 pub use intake::WAITING_FLOWS_MAX;
-pub use ledger::{DATA_FLOWS_MAX, HOSTS_MAX, Ledger, PINNED_MAX, TlsCount};
+pub use ledger::{CONNECTIONS_MAX, DATA_FLOWS_MAX, HOSTS_MAX, INCIDENTS_MAX, Ledger, MARKS_MAX, TlsCount};
 pub use names::{NAMES_MAX, NAMES_PER_ADDRESS_MAX};
 pub use parallel::{Feed, run};
 pub use paths::PATH_CANDIDATES_MAX;

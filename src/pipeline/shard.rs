@@ -87,6 +87,7 @@ impl Shard {
 
     /// Sessions that begin from now on look their keys up here, and closed ones that wait for theirs are tried again.
     pub(super) fn set_keys(&mut self, first_order: u64, keys: &Arc<KeyLog>, events: &mut Events) {
+        let forgot = self.keys.generation() != keys.generation();
         self.keys = Arc::clone(keys);
         for id in self.waiting.iter().copied().collect::<Vec<_>>() {
             if let Some(flow) = self.flows.get_mut(&id) {
@@ -94,6 +95,12 @@ impl Shard {
                 self.output.emit(first_order + id.0, flow, events);
             }
             self.note_waiting(id);
+        }
+        if forgot {
+            // Those that wait have the new keys. The others would keep alive what was forgotten, and need no new ones.
+            for flow in self.flows.values_mut().filter(|flow| matches!(flow.content, Content::Tcp(_))) {
+                flow.shared.keys = Arc::clone(keys);
+            }
         }
     }
 

@@ -119,6 +119,9 @@ impl TlsLayer {
             if known > self.session.secrets_in(self.session.keys()) {
                 self.replay(shared, Accept::Whole, out);
             }
+        } else if known == self.session.secrets_in(self.session.keys()) {
+            // A copy of the log as it was once would keep what the log itself has forgotten.
+            self.session.renew_keys(&shared.keys);
         }
     }
 
@@ -203,6 +206,7 @@ impl TlsLayer {
 
     fn stop_holding(&mut self, shared: &mut Shared, out: &mut Collected) {
         let Some(Held { opaque_bytes, reason, ends, flowing, .. }) = self.held.take() else { return };
+        self.session.forget_passing_keys();
         if let Some(reason) = reason {
             out.opaque(usize::try_from(opaque_bytes).unwrap_or(usize::MAX), reason);
         }

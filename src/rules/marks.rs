@@ -19,36 +19,45 @@ struct Line {
 /// # Errors
 /// Every line that is no mark.
 pub fn parse_marks(file: &str, text: &str) -> Result<Vec<Mark>, Vec<RuleError>> {
+    let (marks, errors) = read_marks(file, 0, text);
+    if errors.is_empty() { Ok(marks) } else { Err(errors) }
+}
+
+/// The marks of lines of a file, by time, `before` of which came earlier; and every line that is no mark.
+#[must_use]
+pub fn read_marks(file: &str, before: usize, text: &str) -> (Vec<Mark>, Vec<RuleError>) {
     let (mut marks, mut errors) = (Vec::new(), Vec::new());
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     for (number, line) in text.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
-        let error =
-            |column: usize, message: String| RuleError { file: file.to_owned(), line: number + 1, column, message };
-        let column = |word: &str| line.find(&format!("\"{word}\"")).map_or(1, |at| line[..at].chars().count() + 1);
-        let parsed: Line = match serde_json::from_str(line) {
-            Ok(parsed) => parsed,
-            Err(why) => {
-                let message = why.to_string();
-                let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(text, _)| text);
-                // serde_json counts bytes.
-                let before = line.get(..why.column().saturating_sub(1)).unwrap_or(line);
-                errors.push(error(before.chars().count() + 1, message.to_owned()));
-                continue;
+        match read_line(line) {
+            Ok(mark) => marks.push(mark),
+            Err((column, message)) => {
+                errors.push(RuleError { file: file.to_owned(), line: before + number + 1, column, message });
             }
-        };
-        let Some(mark) = MarkKind::parse(&parsed.mark) else {
-            let message =
-                format!("no mark `{}`: launch, agree, refuse, background, foreground, withdraw or note", parsed.mark);
-            errors.push(error(column(&parsed.mark), message));
-            continue;
-        };
-        match Timestamp::parse(&parsed.ts) {
-            Ok(ts) => marks.push(Mark { ts, mark, text: parsed.text }),
-            Err(why) => errors.push(error(column(&parsed.ts), format!("`ts` is no RFC 3339 time: {why}"))),
         }
     }
     marks.sort_by_key(|mark| mark.ts);
-    if errors.is_empty() { Ok(marks) } else { Err(errors) }
+    (marks, errors)
+}
+
+/// The mark of a line, or what is wrong in which column.
+fn read_line(line: &str) -> Result<Mark, (usize, String)> {
+    let column = |word: &str| line.find(&format!("\"{word}\"")).map_or(1, |at| line[..at].chars().count() + 1);
+    let parsed: Line = serde_json::from_str(line).map_err(|why| {
+        let message = why.to_string();
+        let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(text, _)| text);
+        // serde_json counts bytes.
+        let before = line.get(..why.column().saturating_sub(1)).unwrap_or(line);
+        (before.chars().count() + 1, message.to_owned())
+    })?;
+    let mark = MarkKind::parse(&parsed.mark).ok_or_else(|| {
+        let message =
+            format!("no mark `{}`: launch, agree, refuse, background, foreground, withdraw or note", parsed.mark);
+        (column(&parsed.mark), message)
+    })?;
+    let ts =
+        Timestamp::parse(&parsed.ts).map_err(|why| (column(&parsed.ts), format!("`ts` is no RFC 3339 time: {why}")))?;
+    Ok(Mark { ts, mark, text: parsed.text })
 }
 
 #[cfg(test)]

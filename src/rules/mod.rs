@@ -16,7 +16,7 @@ mod raw;
 
 pub use error::{RuleError, RuleFile, position};
 pub use identifier::{IdentifierRule, KeyMatcher, KeyRule, PatternRule, ValueCheck, normalise_key};
-pub use marks::parse_marks;
+pub use marks::{parse_marks, read_marks};
 pub use ontology::{DataTypeRule, Lang, Ontology, ROOT};
 pub use party::{ANYONE, FIRST_PARTY, Parties, PartyKind, PartyRule, THIRD_PARTY, normalise_alias};
 pub use profile::{DEFAULT_RADIUS_M, parse_profile};

@@ -1,5 +1,6 @@
 //! Everything a run is given, loaded and checked.
 
+use super::tapped::Recording;
 use crate::capture::{Coming, Input, Recorder};
 use crate::model::{Mark, PolicyUsed, Profile, Segment};
 use crate::rules::RuleSet;
@@ -70,6 +71,8 @@ pub struct Case {
     pub growing_keys: Vec<PathBuf>,
     /// Where what comes in is written to as well.
     pub recorder: Option<Recorder>,
+    /// The recording a source makes of itself, to which what comes beside it (marks) is added.
+    pub recording: Option<Recording>,
     /// Ends the run early.
     pub interrupt: Interrupt,
     /// The policies to judge against.
@@ -80,8 +83,10 @@ pub struct Case {
     pub first_party: Vec<String>,
     /// The app under test, where the user names it.
     pub app: Option<String>,
-    /// The tester's marks.
+    /// The tester's marks that are known already.
     pub marks: Vec<Mark>,
+    /// A file of marks that is read while the run goes, because it grows.
+    pub growing_marks: Option<PathBuf>,
     /// What was odd in the files above.
     pub warnings: Vec<String>,
 }

@@ -1,11 +1,13 @@
 //! Everything that comes in while a run goes: captures that are at hand, captures that come as they happen (each read
-//! on a thread of its own), key logs that grow, and the wish to end. One after another, as the pipeline takes them.
+//! on a thread of its own), key logs and marks that grow, and the wish to end. One after another, as the pipeline takes them.
 
 use super::case::{Interrupt, Source};
-use super::keys::{self, KeyLines, KeyWatch};
+use super::follow::{self, Kind, Lines, Watch};
 use super::load::tell_key_problems;
+use super::tapped::Recording;
 use crate::capture::{Capture, CaptureError, Coming, Recorder, Streaming, Told};
-use crate::model::{CaptureItem, FrameBatch, IncidentKind, KeySource, Timestamp};
+use crate::model::{CaptureItem, FrameBatch, IncidentKind, KeySource, Mark, Timestamp};
+use crate::rules::read_marks;
 use crate::tls::{KeyLog, KeyLogProblem};
 use std::collections::VecDeque;
 use std::io;
@@ -60,13 +62,17 @@ pub(super) struct Inlet {
     stop: Arc<AtomicBool>,
     /// Set once the run is to end: when it stops waiting for what is on its way.
     deadline: Option<Instant>,
-    watch: KeyWatch,
-    lines: VecDeque<KeyLines>,
+    watch: Watch,
+    lines: VecDeque<Lines>,
+    /// Marks of lines that were read.
+    marks: VecDeque<Mark>,
     /// Whose key log was handed on last, and how many lines of it came before.
     speaker: (String, usize),
     paused: bool,
     over: bool,
     recorder: Option<Recorder>,
+    /// The recording a source makes of itself; what comes beside it is added here.
+    recording: Option<Recording>,
     pub(super) warnings: Warnings,
     pub(super) failures: Vec<CaptureError>,
     pub(super) damaged: bool,
@@ -87,7 +93,7 @@ enum Open {
 
 enum Message {
     Capture(Told),
-    Keys(KeyLines),
+    Lines(Lines),
 }
 
 impl Inlet {
@@ -101,12 +107,14 @@ impl Inlet {
             interrupt,
             stop: Arc::default(),
             deadline: None,
-            watch: KeyWatch::default(),
+            watch: Watch::default(),
             lines: VecDeque::new(),
+            marks: VecDeque::new(),
             speaker: (String::new(), 0),
             paused: false,
             over: false,
             recorder,
+            recording: None,
             warnings: Warnings::default(),
             failures: Vec::new(),
             damaged: false,
@@ -138,31 +146,42 @@ impl Inlet {
         self.sources.iter().all(|source| matches!(source, Open::AtHand(capture) if capture.is_at_hand()))
     }
 
-    /// Looks ahead for key logs in captures that are at hand: they may stand behind the packets they open.
-    pub(super) fn look_ahead(&mut self, keys: &mut KeyLog) {
+    /// Looks ahead for key logs and marks in captures that are at hand: they may stand behind the packets they open or
+    /// are about.
+    pub(super) fn look_ahead(&mut self, keys: &mut KeyLog) -> Vec<Mark> {
+        let (mut marks, mut secrets) = (Vec::new(), Vec::new());
         for source in &mut self.sources {
             let Open::AtHand(capture) = source else { continue };
-            for text in capture.secrets() {
+            let ahead = capture.look_ahead();
+            marks.extend(ahead.marks);
+            for text in ahead.secrets {
                 let problems = keys.add_text(KeySource::Dsb, &text);
                 let mut found = Vec::new();
                 tell_key_problems(&problems, 0, &inside(capture.name()), &mut found);
                 self.warnings.extend(found);
+                secrets.push(text);
             }
         }
+        for text in secrets {
+            self.record(&CaptureItem::Secrets(KeySource::Dsb, text));
+        }
+        marks
     }
 
-    /// Follows key log files from now on; what they hold already is handed on first.
-    pub(super) fn follow(&mut self, files: Vec<PathBuf>) {
-        let (pipes, files): (Vec<_>, Vec<_>) = files.into_iter().partition(|path| keys::is_pipe(path));
-        for path in pipes {
+    /// Follows key logs and marks from now on; what they hold already is handed on first.
+    pub(super) fn follow(&mut self, keys: Vec<PathBuf>, marks: Option<PathBuf>) {
+        let keys = keys.into_iter().map(|path| (Kind::Keys, path));
+        let all = keys.chain(marks.map(|path| (Kind::Marks, path)));
+        let (pipes, files): (Vec<_>, Vec<_>) = all.partition(|(_, path)| follow::is_pipe(path));
+        for (kind, path) in pipes {
             let to = self.to.clone();
             let name = path.display().to_string();
-            let read = move || keys::read_pipe(&path, &mut |lines| to.send(Message::Keys(lines)).is_ok());
-            if let Err(source) = thread::Builder::new().name("keys".to_owned()).spawn(read) {
+            let read = move || follow::read_pipe(kind, &path, &mut |lines| to.send(Message::Lines(lines)).is_ok());
+            if let Err(source) = thread::Builder::new().name("lines".to_owned()).spawn(read) {
                 self.failures.push(CaptureError::Io { name, source });
             }
         }
-        self.watch = KeyWatch::new(files);
+        self.watch = Watch::new(files);
         loop {
             let lines = self.watch.poll();
             if lines.is_empty() {
@@ -175,12 +194,27 @@ impl Inlet {
     /// The next thing that came in; [`CaptureItem::Pause`] before it is waited for; none when all is over.
     pub(super) fn next(&mut self) -> Option<CaptureItem> {
         loop {
-            if let Some(KeyLines { file, before, text }) = self.lines.pop_front() {
-                self.speaker = (file.to_string(), before);
-                self.paused = false;
-                let item = CaptureItem::Secrets(KeySource::Keylog, text);
+            if let Some(mark) = self.marks.pop_front() {
+                let item = CaptureItem::Mark(mark);
                 self.record(&item);
                 return Some(item);
+            }
+            if let Some(Lines { kind, file, before, text }) = self.lines.pop_front() {
+                self.paused = false;
+                match kind {
+                    Kind::Keys => {
+                        self.speaker = (file.to_string(), before);
+                        let item = CaptureItem::Secrets(KeySource::Keylog, text);
+                        self.record(&item);
+                        return Some(item);
+                    }
+                    Kind::Marks => {
+                        let (marks, errors) = read_marks(&file, before, &String::from_utf8_lossy(&text));
+                        self.marks.extend(marks);
+                        self.warnings.extend(errors.iter().map(ToString::to_string));
+                        continue;
+                    }
+                }
             }
             self.heed_interrupt();
             match self.sources.front_mut() {
@@ -189,7 +223,7 @@ impl Inlet {
                         return None;
                     }
                     self.lines.extend(self.watch.finish());
-                    self.tell_about_key_files();
+                    self.tell_about_files();
                 }
                 Some(Open::AtHand(_)) => {
                     if let Some(item) = self.read_on() {
@@ -294,7 +328,7 @@ impl Inlet {
             return None;
         }
         match message {
-            Message::Keys(lines) => {
+            Message::Lines(lines) => {
                 self.lines.push_back(lines);
                 None
             }
@@ -380,15 +414,27 @@ impl Inlet {
                 }
             }
             CaptureItem::Warning(_) => self.damaged = true,
-            // What was not read is missing, whoever made the recording.
             CaptureItem::Incident(incident) => self.damaged |= incident.kind == IncidentKind::Unread,
             CaptureItem::Secrets(..) | CaptureItem::Mark(_) | CaptureItem::Note(_) | CaptureItem::Pause => {}
         }
-        self.record(&item);
+        if self.recorder.is_some() {
+            self.record(&item);
+        }
         item
     }
 
-    fn record(&mut self, item: &CaptureItem) {
+    /// What comes beside the sources is written to the recording that one of them makes.
+    pub(super) fn add_to(&mut self, recording: Option<Recording>) {
+        self.recording = recording;
+    }
+
+    /// Writes an item to the recording, where one is made.
+    pub(super) fn record(&mut self, item: &CaptureItem) {
+        if let Some(recording) = &self.recording
+            && let Err(told) = recording.item(item)
+        {
+            self.warnings.push(told);
+        }
         let Some(recorder) = &mut self.recorder else { return };
         if let Err(source) = recorder.item(item) {
             let name = recorder.path().display().to_string();
@@ -406,11 +452,14 @@ impl Inlet {
         self.warnings.extend(found);
     }
 
-    fn tell_about_key_files(&mut self) {
-        let silent: Vec<_> = self.watch.silent().map(|path| path.display().to_string()).collect();
-        self.warnings.extend(silent.into_iter().map(|path| format!("{path}: no TLS secrets were written to it")));
+    fn tell_about_files(&mut self) {
+        let silent = self.watch.silent().map(|(kind, path)| match kind {
+            Kind::Keys => format!("{}: no TLS secrets were written to it", path.display()),
+            Kind::Marks => format!("{}: no marks were written to it", path.display()),
+        });
+        self.warnings.extend(silent.collect::<Vec<_>>());
         if self.watch.too_many {
-            self.warnings.push(format!("more than {} key log files: the rest was not read", keys::FILES_MAX));
+            self.warnings.push(format!("more than {} key log files: the rest was not read", follow::FILES_MAX));
         }
     }
 

@@ -82,7 +82,7 @@ pub fn load_case(paths: &Paths<'_>) -> Result<Case, LoadError> {
     let rules = load_rules(paths.rules)?;
     let mut warnings = Vec::new();
     let inputs: Vec<_> = paths.inputs.iter().map(|input| Input::from_arg(input)).collect();
-    // Beside a capture that comes as it happens, key logs grow.
+    // Beside a capture that comes as it happens, key logs and marks grow.
     let grows = paths.live || inputs.iter().any(Input::is_coming);
     let (keys, growing_keys) =
         if grows { (KeyLog::new(), growing(paths.keys)?) } else { (load_keys(paths.keys, &mut warnings)?, Vec::new()) };
@@ -93,9 +93,10 @@ pub fn load_case(paths: &Paths<'_>) -> Result<Case, LoadError> {
         }
         None => Profile::default(),
     };
-    let marks = match paths.marks {
-        Some(path) => parse_marks(&shown(path), &read_text(path)?).map_err(LoadError::Rules)?,
-        None => Vec::new(),
+    let (marks, growing_marks) = match paths.marks {
+        Some(path) if grows => (Vec::new(), Some(growing_marks(path)?)),
+        Some(path) => (parse_marks(&shown(path), &read_text(path)?).map_err(LoadError::Rules)?, None),
+        None => (Vec::new(), None),
     };
     let mut policies = Vec::new();
     for path in paths.policies {
@@ -112,12 +113,14 @@ pub fn load_case(paths: &Paths<'_>) -> Result<Case, LoadError> {
         keys,
         growing_keys,
         recorder: None,
+        recording: None,
         interrupt: Interrupt::default(),
         policies,
         app: paths.app.map(str::to_owned).or_else(|| profile.package.clone()),
         profile,
         first_party,
         marks,
+        growing_marks,
         warnings,
     })
 }
@@ -187,7 +190,18 @@ pub(super) fn tell_key_problems(problems: &[KeyLogProblem], before: usize, file:
     }
 }
 
-/// Key logs that are followed: each must be readable, or be able to appear.
+/// A file of marks that is followed. What it holds already must make sense; its last line may be under way.
+fn growing_marks(path: &Path) -> Result<PathBuf, LoadError> {
+    growing(&[path.to_path_buf()])?;
+    if path.is_file() {
+        let text = read_text(path)?;
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        parse_marks(&shown(path), whole).map_err(LoadError::Rules)?;
+    }
+    Ok(path.to_path_buf())
+}
+
+/// Files that are followed: each must be readable, or be able to appear.
 fn growing(paths: &[PathBuf]) -> Result<Vec<PathBuf>, LoadError> {
     for path in paths {
         let failed = |source| LoadError::Io { file: shown(path), source };

@@ -2,17 +2,15 @@
 //! Sinks (printed lines, the dashboard) see the events as they come.
 
 mod case;
-mod incidents;
+mod follow;
 mod inlet;
-mod keys;
 mod load;
 mod run;
 mod tapped;
 
 pub use case::{Case, Interrupt, Source};
-pub use incidents::INCIDENTS_MAX;
 pub use inlet::WARNINGS_MAX;
 pub(crate) use load::policy_used;
 pub use load::{LoadError, Paths, TEXT_MAX, load_case, load_policy_text, load_rules, rule_files};
-pub use run::{MARKS_MAX, Outcome, Sink, Wanted, replay};
-pub use tapped::{BACKLOG_MAX, Inspection, Tapped};
+pub use run::{Outcome, Sink, Wanted, replay};
+pub use tapped::{BACKLOG_MAX, Inspection, Recording, Tapped};

@@ -1,7 +1,6 @@
 //! Feeds the sources of a case through the pipeline and makes the report.
 
 use super::case::{Case, Source};
-use super::incidents::Incidents;
 use super::inlet::Inlet;
 use crate::attribute::Attributor;
 use crate::audit;
@@ -11,9 +10,6 @@ use crate::model::{CaptureItem, Incident, Mark, Report};
 use crate::pipeline::{self, Event, Exchanges, Feed, LateKeys, Ledger, Renderer, Settings};
 use crate::tls::KeyLogProblem;
 use std::sync::Arc;
-
-/// Most marks of a run; a tester sets a few dozen.
-pub const MARKS_MAX: usize = 100_000;
 
 /// What is to be done with exchanges.
 #[derive(Clone)]
@@ -56,11 +52,20 @@ pub fn replay(case: Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink) 
     let mut case = case;
     let inputs = case.sources.iter().map(Source::name).collect();
     let mut inlet = Inlet::new(std::mem::take(&mut case.sources), case.interrupt.clone(), case.recorder.take());
+    inlet.add_to(case.recording.take());
     inlet.warnings.extend(std::mem::take(&mut case.warnings));
     let mut keys = std::mem::take(&mut case.keys);
     let sessions = keys.sessions();
-    inlet.look_ahead(&mut keys);
-    inlet.follow(std::mem::take(&mut case.growing_keys));
+    let attributor = Attributor::new(Arc::clone(&case.rules), &case.first_party);
+    let mut ledger = Ledger::new(attributor);
+    for mark in case.marks.iter().chain(&inlet.look_ahead(&mut keys)) {
+        ledger.mark(mark);
+    }
+    // Those inside the captures are recorded where they stand.
+    for mark in std::mem::take(&mut case.marks) {
+        inlet.record(&CaptureItem::Mark(mark));
+    }
+    inlet.follow(std::mem::take(&mut case.growing_keys), case.growing_marks.take());
     let detector = match wanted {
         Wanted::Audit | Wanted::Findings => Some(Arc::new(Detector::new(&case.profile, &case.rules))),
         Wanted::Rendered(_) | Wanted::Exchanges | Wanted::Names => None,
@@ -75,16 +80,8 @@ pub fn replay(case: Case, wanted: &Wanted, threads: usize, sink: &mut dyn Sink) 
     };
     let late_keys = if inlet.is_at_hand() { LateKeys::Never } else { LateKeys::Possible };
     let settings = Settings { keys: Arc::new(keys), late_keys, detector, exchanges };
-    let attributor = Attributor::new(Arc::clone(&case.rules), &case.first_party);
-    let state = State {
-        inputs,
-        inlet,
-        ledger: Ledger::new(attributor),
-        incidents: Incidents::default(),
-        sessions,
-        judge: matches!(wanted, Wanted::Audit | Wanted::Findings),
-        case,
-    };
+    let state =
+        State { inputs, inlet, ledger, sessions, judge: matches!(wanted, Wanted::Audit | Wanted::Findings), case };
     let mut run = Run { state, sink };
     pipeline::run(&settings, threads, &mut run);
     let mut state = run.state;
@@ -102,7 +99,6 @@ struct State {
     inputs: Vec<String>,
     inlet: Inlet,
     ledger: Ledger,
-    incidents: Incidents,
     /// Sessions the key logs know.
     sessions: usize,
     judge: bool,
@@ -117,7 +113,7 @@ impl State {
             ended: self.inlet.last,
             app: self.case.app.clone().or_else(|| self.ledger.app()),
             policies: self.case.policies.clone(),
-            marks: self.case.marks.clone(),
+            marks: self.ledger.marks(),
             hosts: self.ledger.hosts(),
             weirds: self.ledger.weirds(),
             warnings: self.inlet.warnings.list(),
@@ -126,8 +122,8 @@ impl State {
             frames: self.inlet.frames,
             ..Report::default()
         };
-        report.warnings.extend(self.incidents.list());
         report.warnings.extend(self.inlet.losses());
+        report.warnings.extend(self.ledger.warnings());
         if self.ledger.is_full() {
             report.warnings.push(format!(
                 "more than {} data flows or {} hosts: the rest is not in the report",
@@ -138,10 +134,10 @@ impl State {
         if self.judge {
             let documents: Vec<_> = self.case.policies.iter().map(|policy| &*policy.document).collect();
             let input = audit::AuditInput {
-                flows: self.ledger.data_flows(&self.case.marks),
+                flows: self.ledger.data_flows(),
                 hosts: &report.hosts,
                 documents: &documents,
-                marks: &self.case.marks,
+                marks: &report.marks,
             };
             let judged = audit::audit(input, &self.case.rules);
             report.data_flows = judged.data_flows;
@@ -188,17 +184,11 @@ impl Feed for Run<'_> {
     }
 
     fn mark(&mut self, mark: Mark) {
-        let marks = &mut self.state.case.marks;
-        // The same may stand in the recording and in a file of marks.
-        if marks.len() < MARKS_MAX && !marks.contains(&mark) {
-            let place = marks.partition_point(|known| known.ts <= mark.ts);
-            marks.insert(place, mark);
-        }
+        self.state.ledger.mark(&mark);
     }
 
     fn incident(&mut self, incident: Incident) {
         self.state.ledger.incident(&incident);
-        self.state.incidents.add(incident);
     }
 
     fn warning(&mut self, warning: String) {

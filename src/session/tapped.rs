@@ -5,9 +5,9 @@
 use crate::capture::{CaptureError, Coming, Recorder, Told};
 use crate::model::{CaptureItem, Incident, IncidentKind, Timestamp};
 use crate::proxy::{Gathered, Proxy, Tap};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -25,17 +25,42 @@ pub enum Inspection {
     Off,
 }
 
+/// A recording that several write to.
+#[derive(Clone, Default)]
+pub struct Recording(Arc<Mutex<Option<Recorder>>>);
+
+impl Recording {
+    /// Writes to a recorder, as long as that can be written to.
+    #[must_use]
+    pub fn new(recorder: Recorder) -> Self {
+        Self(Arc::new(Mutex::new(Some(recorder))))
+    }
+
+    /// Adds an item. One that can't be written is the last: it is told of, in words, and the recording left.
+    ///
+    /// # Errors
+    /// The words.
+    pub fn item(&self, item: &CaptureItem) -> Result<(), String> {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(recorder) = held.as_mut() else { return Ok(()) };
+        let Err(error) = recorder.item(item) else { return Ok(()) };
+        let told = format!("{}: {error}; nothing more is recorded", recorder.path().display());
+        *held = None;
+        Err(told)
+    }
+}
+
 /// A proxy that runs, and where it is recorded to.
 pub struct Tapped {
     proxy: Proxy,
-    recorder: Option<Recorder>,
+    recorder: Recording,
     inspection: Inspection,
 }
 
 impl Tapped {
     /// Reads, and records, what a proxy taps.
     #[must_use]
-    pub fn new(proxy: Proxy, recorder: Option<Recorder>, inspection: Inspection) -> Self {
+    pub fn new(proxy: Proxy, recorder: Recording, inspection: Inspection) -> Self {
         Self { proxy, recorder, inspection }
     }
 }
@@ -101,7 +126,7 @@ fn hand_on(
 /// Takes what the tap gathers, records it and sends it on.
 struct Keeper {
     tap: Arc<Tap>,
-    recorder: Option<Recorder>,
+    recorder: Recording,
     inspection: Inspection,
     to: Sender<(CaptureItem, usize)>,
     /// Bytes sent on that nobody has taken yet.
@@ -153,12 +178,9 @@ impl Keeper {
         self.to.send((item, bytes)).is_ok()
     }
 
-    /// Writes an item to the recording; one that can't be written to is told of once and left.
-    fn record(&mut self, item: &CaptureItem) -> bool {
-        let Some(recorder) = &mut self.recorder else { return true };
-        let Err(error) = recorder.item(item) else { return true };
-        let text = format!("{}: {error}; nothing more is recorded", recorder.path().display());
-        self.recorder = None;
+    /// Writes an item to the recording; that it can't be written to is told once.
+    fn record(&self, item: &CaptureItem) -> bool {
+        let Err(text) = self.recorder.item(item) else { return true };
         let incident = unread(text);
         self.send(incident, 0)
     }

@@ -18,6 +18,8 @@ mod premaster;
 mod probe;
 mod reader;
 mod record;
+#[cfg(test)]
+mod refusal_tests;
 mod schedule;
 mod session;
 mod stream;

@@ -24,26 +24,26 @@ impl rustls::KeyLog for Log {
 
 /// What crossed the wire in one connection, and what it meant.
 #[derive(Debug, Clone, Default)]
-struct Wire {
-    flights: Vec<(Direction, Vec<u8>)>,
+pub(super) struct Wire {
+    pub(super) flights: Vec<(Direction, Vec<u8>)>,
     plain: [Vec<u8>; 2],
 }
 
 /// Both ends' settings and their key log.
-struct Ends {
+pub(super) struct Ends {
     client: Arc<ClientConfig>,
     server: Arc<ServerConfig>,
     log: Arc<Log>,
 }
 
 /// A connection being driven.
-struct Link {
-    client: ClientConnection,
-    server: ServerConnection,
-    wire: Wire,
+pub(super) struct Link {
+    pub(super) client: ClientConnection,
+    pub(super) server: ServerConnection,
+    pub(super) wire: Wire,
 }
 
-fn ends(suite: SupportedCipherSuite, adjust: impl FnOnce(&mut ClientConfig, &mut ServerConfig)) -> Ends {
+pub(super) fn ends(suite: SupportedCipherSuite, adjust: impl FnOnce(&mut ClientConfig, &mut ServerConfig)) -> Ends {
     let provider = Arc::new(CryptoProvider { cipher_suites: vec![suite], ..provider::default_provider() });
     let log = Arc::new(Log::default());
     let issued = rcgen::generate_simple_self_signed(["app.example.com".to_owned()]).expect("a certificate");
@@ -71,18 +71,18 @@ fn ends(suite: SupportedCipherSuite, adjust: impl FnOnce(&mut ClientConfig, &mut
 }
 
 impl Ends {
-    fn link(&self) -> Link {
+    pub(super) fn link(&self) -> Link {
         let name = ServerName::try_from("app.example.com").expect("a name");
         let client = ClientConnection::new(Arc::clone(&self.client), name).expect("a client");
         let server = ServerConnection::new(Arc::clone(&self.server)).expect("a server");
         Link { client, server, wire: Wire::default() }
     }
 
-    fn keys(&self) -> Arc<KeyLog> {
+    pub(super) fn keys(&self) -> Arc<KeyLog> {
         keys_of(&self.log_text())
     }
 
-    fn log_text(&self) -> String {
+    pub(super) fn log_text(&self) -> String {
         self.log.0.lock().expect("no panic while logging").clone()
     }
 }
@@ -95,7 +95,7 @@ fn keys_of(text: &str) -> Arc<KeyLog> {
 
 impl Link {
     /// Moves all that waits on both sides.
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         loop {
             let mut sent = Vec::new();
             self.client.write_tls(&mut sent).expect("in memory");
@@ -126,7 +126,7 @@ impl Link {
         }
     }
 
-    fn say(&mut self, direction: Direction, bytes: &[u8]) {
+    pub(super) fn say(&mut self, direction: Direction, bytes: &[u8]) {
         for part in bytes.chunks(16_384) {
             match direction {
                 Direction::ToServer => self.client.writer().write_all(part).expect("in memory"),
@@ -163,8 +163,8 @@ fn conversation(ends: &Ends) -> Wire {
 
 /// What a passive reader made of a connection.
 #[derive(Debug, Default, PartialEq, Eq)]
-struct Heard {
-    plain: [Vec<u8>; 2],
+pub(super) struct Heard {
+    pub(super) plain: [Vec<u8>; 2],
     gaps: Vec<(Direction, u64)>,
     names: Vec<String>,
     weirds: Vec<&'static str>,
@@ -188,7 +188,7 @@ impl Heard {
     }
 }
 
-fn feed(session: &mut TlsSession, heard: &mut Heard, direction: Direction, gap: u64, bytes: &[u8]) {
+pub(super) fn feed(session: &mut TlsSession, heard: &mut Heard, direction: Direction, gap: u64, bytes: &[u8]) {
     let mut out = Output::new();
     session.chunk(StreamChunk { direction, ts: Timestamp::from_nanos(1), bytes, gap }, &mut out);
     heard.take(&mut out);

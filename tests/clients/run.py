@@ -43,6 +43,8 @@ def check(good, why):
 class Proxy:
     """divulge proxy as a program."""
 
+    running = []
+
     def __init__(self, world, *args, name="run", prefix=(), listen="127.0.0.1:0", inspect=True):
         self.world, self.folder = world, world.folder / name
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -55,6 +57,7 @@ class Proxy:
             command.append("--no-inspect")
         self.log = open(self.folder / "log", "w+")
         self.process = subprocess.Popen([str(part) for part in command], stderr=self.log, stdout=self.log)
+        Proxy.running.append(self.process)
         end = time.monotonic() + 15
         while not (found := re.search(r"proxy on \S+:(\d+);", self.said())):
             check(self.process.poll() is None and time.monotonic() < end, f"proxy did not start: {self.said()}")
@@ -336,15 +339,17 @@ ip -n {router} {'-6' if v6 else ''} route add local {'::/0' if v6 else '0.0.0.0/
         proxy = Proxy(world, "--mode", mode, "--allow", f"{net(0)}/24" if not v6 else "fd00:d1::/64",
                       name=f"{mode}{family}", prefix=inside, listen=f"[{'::'}]:8080" if v6 else "0.0.0.0:8080")
         try:
-            time.sleep(0.5)
+            wait_for_end = time.monotonic() + 1
+            while time.monotonic() < wait_for_end and server.poll() is None:
+                time.sleep(0.1)
             asked = ["ip", "netns", "exec", phone, "curl", "-sS", "-m", "10", "--cacert", world.ca, "--resolve", f"{NAME}:443:{f'[{origin}]' if v6 else origin}",
                      "-w", "%{http_version}", f"https://{NAME}/data.json"]
             got = run(asked)
             check(got.endswith("2") and '"ok":true' in got, got)
         finally:
-            live = proxy.checked(1)
             server.terminate()
             server.wait(10)
+        live = proxy.checked(1)
         one = next(one for one in proxy.exchanges() if one["method"] == "GET")
         check(one["server"] == {"ip": origin, "port": 443}, f"recorded with the address that was meant: {one['server']}")
         check(any(host["host"] == NAME for host in live["hosts"]), str(live["hosts"]))
@@ -406,6 +411,12 @@ def main():
                 except (Failed, subprocess.SubprocessError, OSError, ValueError, KeyError, StopIteration) as error:
                     failed += 1
                     print(f"FAILED {name}: {error}", flush=True)
+                finally:
+                    for process in Proxy.running:
+                        if process.poll() is None:
+                            process.kill()
+                        process.wait()
+                    Proxy.running.clear()
         finally:
             world.servers.stop()
     print(f"{passed} passed, {failed} failed")

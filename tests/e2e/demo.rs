@@ -24,7 +24,7 @@ fn the_shipped_capture_can_be_made_again() {
 #[test]
 fn the_shipped_capture_is_whole_and_brings_its_keys_and_its_app() {
     let mut capture = Capture::open(&Input::File(folder().join("traffic.pcapng"))).expect("a capture");
-    let keys = String::from_utf8(capture.secrets().concat()).expect("a key log");
+    let keys = String::from_utf8(capture.look_ahead().secrets.concat()).expect("a key log");
     // Every TLS session but the pinned one: five lines each for TLS 1.3, one for TLS 1.2.
     assert_eq!(keys.lines().filter(|line| line.starts_with("CLIENT_TRAFFIC_SECRET_0 ")).count(), 12);
     assert_eq!(keys.lines().filter(|line| line.starts_with("CLIENT_RANDOM ")).count(), 2);

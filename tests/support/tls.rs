@@ -51,6 +51,34 @@ pub(crate) struct Session {
 impl Session {
     /// Does the whole handshake for `host` over `connection`, with the suite at `suite` of [`SUITES`].
     pub(crate) fn open(authority: &Authority, host: &str, suite: usize, connection: &mut Connection) -> Self {
+        let mut session = Self::new(Arc::clone(&authority.roots), authority, host, suite);
+        session.exchange_flights(connection);
+        assert!(!session.client.is_handshaking() && !session.server.is_handshaking(), "the handshake ended");
+        session
+    }
+
+    /// Does the handshake up to where the client, who trusts nobody, breaks it off.
+    pub(crate) fn refused(host: &str, suite: usize, connection: &mut Connection) -> Self {
+        let mut session = Self::new(Arc::new(RootCertStore::empty()), &Authority::new(), host, suite);
+        let mut hello = Vec::new();
+        session.client.write_tls(&mut hello).expect("memory takes all");
+        connection.send(Way::ToServer, &hello);
+        session.server.read_tls(&mut &hello[..]).expect("room for a flight");
+        session.server.process_new_packets().expect("a valid flight");
+        let mut flight = Vec::new();
+        while session.server.wants_write() {
+            session.server.write_tls(&mut flight).expect("memory takes all");
+        }
+        connection.send(Way::ToClient, &flight);
+        session.client.read_tls(&mut &flight[..]).expect("room for a flight");
+        session.client.process_new_packets().expect_err("an unknown issuer");
+        let mut alert = Vec::new();
+        session.client.write_tls(&mut alert).expect("memory takes all");
+        connection.send(Way::ToServer, &alert);
+        session
+    }
+
+    fn new(trusted: Arc<RootCertStore>, authority: &Authority, host: &str, suite: usize) -> Self {
         let (suite, version) = SUITES[suite];
         let mut provider = aws_lc_rs::default_provider();
         provider.cipher_suites = vec![suite];
@@ -60,7 +88,7 @@ impl Session {
         let mut client = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(&[version])
             .expect("the suite is of this version")
-            .with_root_certificates(Arc::clone(&authority.roots))
+            .with_root_certificates(trusted)
             .with_no_client_auth();
         client.key_log = Arc::<Keys>::clone(&keys);
         client.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -83,8 +111,6 @@ impl Session {
         let mut session = Self { client, server, keys };
         session.client.set_buffer_limit(None);
         session.server.set_buffer_limit(None);
-        session.exchange_flights(connection);
-        assert!(!session.client.is_handshaking() && !session.server.is_handshaking(), "the handshake ended");
         session
     }
 

@@ -15,7 +15,7 @@ pub fn target(data: &[u8]) {
 fn read(bytes: Vec<u8>) {
     let len = bytes.len();
     let Ok(mut capture) = Capture::from_memory("fuzz.har", Arc::new(bytes)) else { return };
-    capture.secrets();
+    capture.look_ahead();
     let mut entries = 0;
     while let Ok(Some(item)) = capture.next_item() {
         if let CaptureItem::Exchanges(batch) = item {

@@ -14,7 +14,7 @@ pub fn target(data: &[u8]) {
 
 fn read(bytes: Vec<u8>) {
     let Ok(mut capture) = Capture::from_memory("fuzz", Arc::new(bytes)) else { return };
-    capture.secrets();
+    capture.look_ahead();
     while let Ok(Some(item)) = capture.next_item() {
         if let CaptureItem::Frames(batch) = item {
             for frame in batch.iter() {

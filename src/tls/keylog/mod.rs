@@ -1,17 +1,22 @@
 //! Key logs (RFC 9850, NSS `SSLKEYLOGFILE`): text lines to secrets by client random. A session costs about its secrets'
-//! bytes, and a copy of a log next to nothing: copies share what they had in common, however often a log grows. Which
-//! secret opens what is left to `schedule`.
+//! bytes, and a copy of a log next to nothing: copies share what they had in common, however often a log grows. Secrets of
+//! our own proxy are forgotten in time. Which secret opens what is left to `schedule`.
 
+mod levels;
 mod line;
 mod table;
 
 use crate::model::KeySource;
+use levels::Levels;
 use line::Line;
 use std::sync::Arc;
 use table::Table;
 
 /// Most bytes of secrets and randoms kept, so that offsets fit 32 bits.
 pub const KEY_LOG_BYTES_MAX: usize = u32::MAX as usize;
+/// Most sessions of our own proxy whose secrets are kept; half as many are always there. Their secrets come right before
+/// their traffic and open it then, while a file's may be about anything.
+pub const PROXY_SESSIONS_MAX: usize = 65_536;
 /// Longest secret a line may give, in bytes (a premaster secret of an 8192-bit Diffie-Hellman group).
 pub const SECRET_MAX: usize = 1024;
 /// Most different secrets kept for one label and client random; a log that gives more is broken.
@@ -60,13 +65,18 @@ pub struct KnownSecret<'a> {
     pub source: KeySource,
 }
 
-/// All secrets known, by client random. A clone shares all of its tables; what is added later goes into new ones, which
-/// are joined so that there are never more than a few, as in a log-structured merge tree.
+/// All secrets known, by client random. A clone shares all of its tables.
 #[derive(Debug, Clone, Default)]
 pub struct KeyLog {
-    /// Oldest first, each more than twice as large as the next.
-    tables: Vec<Arc<Table>>,
-    /// How many sessions they name.
+    /// Of files and captures.
+    lasting: Levels,
+    /// Of the proxy: an older and a newer generation. The older is dropped as a whole when the newer is full.
+    passing: [Levels; 2],
+    /// Sessions of the newer generation.
+    passing_sessions: usize,
+    /// How often a generation was dropped.
+    dropped: u64,
+    /// How many sessions were ever named.
     sessions: usize,
 }
 
@@ -98,10 +108,10 @@ impl KeyLog {
     /// Whether nothing is known.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.tables.iter().all(|table| table.ids() == 0)
+        self.tables().all(|table| table.ids() == 0)
     }
 
-    /// How many client randoms have secrets.
+    /// How many client randoms have secrets, or had them before they were forgotten.
     #[must_use]
     pub const fn sessions(&self) -> usize {
         self.sessions
@@ -110,14 +120,14 @@ impl KeyLog {
     /// Whether any secret is known for a client random.
     #[must_use]
     pub fn knows(&self, client_random: &[u8; 32]) -> bool {
-        self.tables.iter().any(|table| table.has(client_random))
+        self.tables().any(|table| table.has(client_random))
     }
 
     /// The client randoms that have secrets, sorted; none where they are more than `most`.
     #[must_use]
     pub fn client_randoms(&self, most: usize) -> Option<Vec<[u8; 32]>> {
         let mut randoms: Vec<_> =
-            self.tables.iter().flat_map(|table| table.each_id()).take(most.saturating_add(1)).copied().collect();
+            self.tables().flat_map(|table| table.each_id()).take(most.saturating_add(1)).copied().collect();
         if randoms.len() > most {
             return None;
         }
@@ -129,13 +139,13 @@ impl KeyLog {
     /// How many secrets are known for a client random.
     #[must_use]
     pub fn secrets_of(&self, client_random: &[u8; 32]) -> usize {
-        self.tables.iter().map(|table| table.secrets_of(client_random)).sum()
+        self.tables().map(|table| table.secrets_of(client_random)).sum()
     }
 
     /// How many premaster secrets there are, for which a session has to keep what its handshake said.
     #[must_use]
     pub fn premasters(&self) -> usize {
-        self.tables.iter().map(|table| table.premasters()).sum()
+        self.tables().map(|table| table.premasters()).sum()
     }
 
     /// The secrets of a label; more than one only where sources disagree.
@@ -145,7 +155,7 @@ impl KeyLog {
         label: SecretLabel,
     ) -> impl Iterator<Item = KnownSecret<'s>> + use<'s> {
         let id = *client_random;
-        self.tables.iter().flat_map(move |table| table.secrets(&id, label))
+        self.tables().flat_map(move |table| table.secrets(&id, label))
     }
 
     /// The premaster secrets of an RSA key exchange, by what the client sent of it.
@@ -171,30 +181,49 @@ impl KeyLog {
         if alternatives >= SECRETS_PER_LABEL_MAX {
             return Err(format!("more than {SECRETS_PER_LABEL_MAX} secrets for one label and client random"));
         }
-        if self.tables.iter().map(|table| table.bytes()).sum::<usize>() + line.secret().len() > KEY_LOG_BYTES_MAX {
+        if self.tables().map(|table| table.bytes()).sum::<usize>() + line.secret().len() > KEY_LOG_BYTES_MAX {
             return Err(format!("more than {KEY_LOG_BYTES_MAX} bytes of secrets"));
         }
-        if self.tables.last_mut().is_none_or(|last| Arc::get_mut(last).is_none()) {
-            self.join_tables();
-            self.tables.push(Arc::default());
-        }
         let new = !self.knows(&line.id);
-        if let Some(table) = self.tables.last_mut().and_then(Arc::get_mut) {
-            table.insert(source, line)?;
-            self.sessions += usize::from(new);
+        if source == KeySource::Proxy {
+            if new && self.passing_sessions >= PROXY_SESSIONS_MAX / 2 {
+                self.drop_generation();
+            }
+            let [_, newer] = &mut self.passing;
+            newer.insert(source, line)?;
+            self.passing_sessions += usize::from(new);
+        } else {
+            self.lasting.insert(source, line)?;
         }
+        self.sessions += usize::from(new);
         Ok(())
     }
 
-    /// Joins the last tables while they are of about one size, so that an entry moves only a few times.
-    fn join_tables(&mut self) {
-        while let [.., before, last] = self.tables.as_slice()
-            && before.len() <= 2 * last.len()
-        {
-            let joined = before.joined(last);
-            self.tables.truncate(self.tables.len() - 2);
-            self.tables.push(Arc::new(joined));
+    /// How often secrets were forgotten: copies from before keep them, and had better be replaced.
+    #[must_use]
+    pub const fn generation(&self) -> u64 {
+        self.dropped
+    }
+
+    /// The log without what will be forgotten in time: enough for a session that the proxy's secrets have opened.
+    #[must_use]
+    pub fn lasting(self: &Arc<Self>) -> Arc<Self> {
+        if self.passing.iter().all(|levels| levels.tables().is_empty()) {
+            return Arc::clone(self);
         }
+        Arc::new(Self { passing: Default::default(), passing_sessions: 0, ..Self::clone(self) })
+    }
+
+    fn drop_generation(&mut self) {
+        let [older, newer] = &mut self.passing;
+        *older = std::mem::take(newer);
+        self.passing_sessions = 0;
+        self.dropped += 1;
+    }
+
+    fn tables(&self) -> impl Iterator<Item = &Table> {
+        let [older, newer] = &self.passing;
+        [&self.lasting, older, newer].into_iter().flat_map(|levels| levels.tables()).map(|table| &**table)
     }
 }
 
@@ -207,8 +236,9 @@ fn padded(bytes: &[u8]) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use super::{KeyLog, SecretLabel};
+    use super::{KeyLog, PROXY_SESSIONS_MAX, SecretLabel, Table};
     use crate::model::KeySource;
+    use std::sync::Arc;
 
     fn line(label: &str, random: u8, secret: u8, len: usize) -> String {
         format!("{label} {} {}", format!("{random:02x}").repeat(32), format!("{secret:02X}").repeat(len))
@@ -257,7 +287,7 @@ mod tests {
             let text = format!("CLIENT_RANDOM {random} {}\n", "ab".repeat(48));
             assert!(log.add_text(KeySource::Keylog, text.as_bytes()).is_empty());
             copies.push(log.clone());
-            assert!(log.tables.len() <= 12, "{} tables", log.tables.len());
+            assert!(log.tables().count() <= 12, "{} tables", log.tables().count());
         }
         for (n, copy) in (1_usize..).zip(&copies) {
             assert_eq!(copy.sessions(), n, "a copy does not change with its original");
@@ -265,6 +295,42 @@ mod tests {
         let last = 999_u32.to_be_bytes();
         let random: [u8; 32] = std::array::from_fn(|at| last[at % 4]);
         assert!(log.knows(&random) && !copies[998].knows(&random));
+    }
+
+    #[test]
+    fn secrets_of_the_proxy_are_forgotten_in_time_and_those_of_files_are_not() {
+        let id = |n: usize| -> [u8; 32] {
+            let mut id = [0; 32];
+            id[24..].copy_from_slice(&(n as u64).to_be_bytes());
+            id
+        };
+        let lines = |n: usize| {
+            let random = format!("{n:064x}");
+            let secret = "ab".repeat(32);
+            format!("CLIENT_TRAFFIC_SECRET_0 {random} {secret}\nSERVER_TRAFFIC_SECRET_0 {random} {secret}\n")
+        };
+        let mut log = KeyLog::new();
+        let of_file = usize::MAX;
+        assert!(log.add_text(KeySource::Keylog, lines(of_file).as_bytes()).is_empty());
+        let mut copy = Arc::new(log.clone());
+        let mut most = 0;
+        let count = PROXY_SESSIONS_MAX * 2 + 10;
+        for n in 0..count {
+            assert!(log.add_text(KeySource::Proxy, lines(n).as_bytes()).is_empty());
+            if n % 100 == 0 {
+                copy = Arc::new(log.clone());
+                most = most.max(log.tables().map(Table::ids).sum());
+            }
+        }
+        assert!(most <= PROXY_SESSIONS_MAX + 100, "{most} sessions at once");
+        assert_eq!((log.sessions(), log.generation()), (count + 1, 4));
+        assert!(!log.knows(&id(0)) && !log.knows(&id(count - PROXY_SESSIONS_MAX - 1)));
+        assert!(log.knows(&id(count - 1)) && log.knows(&id(count - PROXY_SESSIONS_MAX / 2)));
+        assert!(log.knows(&id(of_file)));
+        assert_eq!(log.secrets_of(&id(count - 1)), 2);
+        let lasting = copy.lasting();
+        assert!(lasting.knows(&id(of_file)) && !lasting.knows(&id(count - 100)));
+        assert!(Arc::ptr_eq(&lasting, &lasting.lasting()), "nothing is left to be forgotten");
     }
 
     #[test]

@@ -140,14 +140,25 @@ impl TlsSession {
         let Some(&[level, description]) = body.first_chunk::<2>() else { return };
         if description == CLOSE_NOTIFY {
             out.closed.push(record.direction);
-        } else if level == FATAL {
+            return;
+        }
+        if level == FATAL {
             self.weird(out, "a fatal TLS alert");
-            // bad_certificate … unknown_ca of the client: it refuses who answered, as pinning apps do.
-            if matches!(description, 42..=46 | 48) && self.role(record.direction) == Role::Client && !self.readable {
-                self.opaque = Some(OpaqueReason::Pinned);
-            }
+        }
+        // TLS 1.3 gives the level no meaning (RFC 8446 §6).
+        let is_fatal = level == FATAL || self.version == Some(TLS_1_3);
+        if is_fatal && refuses_certificate(description) && self.role(record.direction) == Role::Client && !self.readable
+        {
+            self.opaque = Some(OpaqueReason::Pinned);
         }
     }
+}
+
+/// Whether a client that says this refuses who answered, as pinning apps do: bad_certificate, unsupported_certificate,
+/// certificate_revoked, certificate_expired, certificate_unknown, unknown_ca, access_denied and
+/// bad_certificate_status_response.
+const fn refuses_certificate(description: u8) -> bool {
+    matches!(description, 42..=46 | 48 | 49 | 113)
 }
 
 /// The name of a version number; drafts of TLS 1.3 count as it.

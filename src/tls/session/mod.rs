@@ -180,6 +180,18 @@ impl TlsSession {
         &self.keys
     }
 
+    /// Goes on with keys of a later time, which hold no more for it than those before.
+    pub fn renew_keys(&mut self, keys: &Arc<KeyLog>) {
+        self.keys = Arc::clone(keys);
+    }
+
+    /// Lets go of keys that are to be forgotten in time, where both directions have what they need of them.
+    pub fn forget_passing_keys(&mut self) {
+        if self.sides.iter().all(|side| !matches!(side.protection, Protection::Clear { .. })) {
+            self.keys = self.keys.lasting();
+        }
+    }
+
     /// Whether application data was opened.
     #[must_use]
     pub const fn readable(&self) -> bool {

@@ -1,57 +1,33 @@
 //! Events, in order → the outcome of the run: who received what, how often, and what stayed closed. It sees every
 //! event once, after the shards, so what depends on more than one flow (names of addresses, consent) is decided here.
 
+mod incidents;
+mod marks;
+
 use super::event::{Event, FlowSummary};
 use super::names::AddressNames;
 use crate::attribute::Attributor;
 use crate::model::{
-    Confidence, Coverage, DataFlow, DataType, FlowId, HostSummary, Incident, IncidentKind, Mark, MarkKind, NameKind,
-    NameSource, Observation, OpaqueReason, Party, Role, Timestamp, Weird, WeirdCount,
+    Coverage, DataFlow, DataType, FlowId, HostSummary, Incident, Mark, NameKind, NameSource, Observation, OpaqueReason,
+    Party, Role, Timestamp, TransportProtocol, Weird, WeirdCount,
 };
+use incidents::Incidents;
+use marks::Marks;
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+
+pub use incidents::{CONNECTIONS_MAX, INCIDENTS_MAX};
+pub use marks::MARKS_MAX;
 
 /// Most hosts that are counted one by one; the rest are counted together.
 pub const HOSTS_MAX: usize = 100_000;
 /// Most data flows kept apart; more means that the parties are made up.
 pub const DATA_FLOWS_MAX: usize = 40_000;
 
-/// Most connections remembered at a time as passed through because of a pin.
-pub const PINNED_MAX: usize = 65_536;
 /// Data flows beyond which one observation of each is evidence enough.
 const FLOWS_WELL_PROVED: usize = 10_000;
-
-/// What the app sends before the user agreed, going by the tester's marks.
-#[derive(Debug, Clone, Copy)]
-enum Consent {
-    /// No mark speaks of it.
-    Unknown,
-    /// Given at this time.
-    At(Timestamp),
-    /// Never given.
-    Never,
-}
-
-impl Consent {
-    fn of(marks: &[Mark]) -> Self {
-        let agreed = marks.iter().filter(|mark| mark.mark == MarkKind::Agree).map(|mark| mark.ts).min();
-        match agreed {
-            Some(ts) => Self::At(ts),
-            None if marks.iter().any(|mark| mark.mark == MarkKind::Refuse) => Self::Never,
-            None => Self::Unknown,
-        }
-    }
-
-    fn missing_at(self, ts: Timestamp) -> bool {
-        match self {
-            Self::Unknown => false,
-            Self::At(agreed) => ts < agreed,
-            Self::Never => true,
-        }
-    }
-}
 
 #[derive(Clone)]
 struct HostCount {
@@ -69,15 +45,26 @@ impl HostCount {
         Self { party, named_by, flows: 0, bytes: 0, opaque: BTreeMap::new(), opaque_bytes: 0, exchanges: 0 }
     }
 
-    fn add(&mut self, flow: &FlowSummary, named_by: NameSource) {
+    fn add(&mut self, flow: &FlowSummary, reason: Option<OpaqueReason>, named_by: NameSource) {
         self.named_by = self.named_by.min(named_by);
         self.flows += 1;
         self.bytes += flow.bytes;
         self.opaque_bytes += flow.opaque_bytes;
         self.exchanges += u64::from(flow.exchanges);
-        if let (Some(reason), true) = (flow.opaque_reason, flow.opaque_bytes > 0) {
+        if let (Some(reason), true) = (reason, flow.opaque_bytes > 0) {
             *self.opaque.entry(reason).or_default() += flow.opaque_bytes;
         }
+    }
+
+    /// Bytes for which there was no key turn out to be closed because the client refused our certificate.
+    fn was_refused(&mut self, bytes: u64) {
+        if let Some(closed) = self.opaque.get_mut(&OpaqueReason::NoKey) {
+            *closed = closed.saturating_sub(bytes);
+            if *closed == 0 {
+                self.opaque.remove(&OpaqueReason::NoKey);
+            }
+        }
+        *self.opaque.entry(OpaqueReason::Pinned).or_default() += bytes;
     }
 
     fn summary(&self, host: &Arc<str>) -> HostSummary {
@@ -106,8 +93,8 @@ pub struct Ledger {
     open: BTreeMap<FlowId, FlowSummary>,
     data_flows: FxHashMap<(DataType, Arc<str>, Role), DataFlow>,
     weirds: BTreeMap<(crate::model::Layer, &'static str), u64>,
-    /// Connections that were passed through because of a pin, and when; until their flows end.
-    pinned: FxHashMap<(SocketAddr, SocketAddr), Timestamp>,
+    marks: Marks,
+    incidents: Incidents,
     coverage: Coverage,
     exchanges: u64,
     apps: BTreeMap<Arc<str>, u64>,
@@ -138,13 +125,45 @@ impl Ledger {
             open: BTreeMap::new(),
             data_flows: FxHashMap::default(),
             weirds: BTreeMap::new(),
-            pinned: FxHashMap::default(),
+            marks: Marks::default(),
+            incidents: Incidents::default(),
             coverage: Coverage::default(),
             exchanges: 0,
             apps: BTreeMap::new(),
             tls: TlsCount::default(),
             full: false,
         }
+    }
+
+    /// Takes a mark. The outcome is the same whenever that is done.
+    pub fn mark(&mut self, mark: &Mark) {
+        self.marks.add(mark);
+    }
+
+    /// The marks, each once, by time.
+    #[must_use]
+    pub fn marks(&self) -> Vec<Mark> {
+        self.marks.list()
+    }
+
+    /// Takes what befell a connection of the proxy.
+    pub fn incident(&mut self, incident: &Incident) {
+        for refused in self.incidents.add(incident) {
+            self.tls.no_key = self.tls.no_key.saturating_sub(1);
+            if let Some(host) = self.hosts.get_mut(&refused.host) {
+                host.was_refused(refused.bytes);
+            }
+        }
+    }
+
+    /// What is to be said of incidents, and of marks that were too many.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = self.incidents.lines();
+        if self.marks.more() > 0 {
+            warnings.push(format!("more than {MARKS_MAX} marks: the rest is not in the report"));
+        }
+        warnings
     }
 
     /// Takes an event; names the party of each observation in it.
@@ -181,34 +200,16 @@ impl Ledger {
         self.coverage
     }
 
-    /// The data flows, by data type and party, those told apart that began before the consent that the marks tell of.
+    /// The data flows, by data type and party.
     #[must_use]
-    pub fn data_flows(&self, marks: &[Mark]) -> Vec<DataFlow> {
-        let consent = Consent::of(marks);
+    pub fn data_flows(&self) -> Vec<DataFlow> {
         let mut flows: Vec<_> = self.data_flows.iter().collect();
         flows.sort_unstable_by_key(|&(key, _)| key);
-        let told = |flow: &DataFlow| DataFlow { before_consent: consent.missing_at(flow.first_ts), ..flow.clone() };
-        flows.into_iter().map(|(_, flow)| told(flow)).collect()
-    }
-
-    /// Takes what befell a connection.
-    pub fn incident(&mut self, incident: &Incident) {
-        if let (IncidentKind::Pinned | IncidentKind::ClientRefused, Some(connection)) =
-            (incident.kind, incident.connection)
-            && (self.pinned.len() < PINNED_MAX || self.pinned.contains_key(&connection))
-        {
-            self.pinned.insert(connection, incident.ts);
-        }
-    }
-
-    /// As a flow tells of itself, or with the reason that an incident knows better.
-    fn with_reason(&self, flow: &FlowSummary) -> FlowSummary {
-        let pinned = self.pinned.get(&(flow.key.client, flow.key.server));
-        // The five-tuple may have been another connection's before.
-        let is_pinned =
-            pinned.is_some_and(|&ts| ts >= flow.first_ts) && flow.opaque_reason == Some(OpaqueReason::NoKey);
-        let opaque_reason = if is_pinned { Some(OpaqueReason::Pinned) } else { flow.opaque_reason };
-        FlowSummary { opaque_reason, ..flow.clone() }
+        let judged = |flow: &DataFlow| {
+            let before_consent = self.marks.consent_missing_at(flow.first_ts);
+            DataFlow { before_consent, ..flow.clone() }
+        };
+        flows.into_iter().map(|(_, flow)| judged(flow)).collect()
     }
 
     /// The hosts, by name; those of flows that are open among them.
@@ -226,7 +227,7 @@ impl Ledger {
             let known = self.parties.get(&host).map(Arc::clone);
             let party = known.unwrap_or_else(|| self.attributor.party(&host));
             let count = hosts.entry(host).or_insert_with(|| HostCount::new(party, named_by));
-            count.add(&self.with_reason(flow), named_by);
+            count.add(flow, self.reason_of(flow), named_by);
         }
         hosts.iter().map(|(host, count)| count.summary(host)).collect()
     }
@@ -328,12 +329,11 @@ impl Ledger {
             flow.hosts.insert(Arc::clone(host));
         }
         flow.observations += 1;
-        let earliest = seen.ts < flow.first_ts;
         flow.first_ts = flow.first_ts.min(seen.ts);
         flow.last_ts = flow.last_ts.max(seen.ts);
-        let news = earliest || (seen.cleartext && !flow.cleartext);
+        let news = seen.cleartext && !flow.cleartext;
         flow.cleartext |= seen.cleartext;
-        keep_evidence(flow, most, seen, news);
+        keep_evidence(&mut flow.evidence, most, seen, news);
     }
 
     fn flow(&mut self, flow: &FlowSummary) {
@@ -342,122 +342,75 @@ impl Ledger {
         {
             *self.apps.entry(Arc::clone(name)).or_default() += 1;
         }
-        let told = self.with_reason(flow);
-        self.pinned.remove(&(flow.key.client, flow.key.server));
-        let flow = &told;
         if flow.bytes == 0 {
             return;
         }
+        let reason = self.reason_of(flow);
         self.tls.opened += u64::from(flow.tls.as_ref().is_some_and(|tls| tls.keys.is_some()));
-        self.tls.no_key += u64::from(flow.opaque_reason == Some(OpaqueReason::NoKey));
-        self.tls.wrong_key += u64::from(flow.opaque_reason == Some(OpaqueReason::WrongKey));
+        self.tls.no_key += u64::from(reason == Some(OpaqueReason::NoKey));
+        self.tls.wrong_key += u64::from(reason == Some(OpaqueReason::WrongKey));
         self.coverage.flows += 1;
         self.coverage.bytes += flow.bytes;
         self.coverage.readable_bytes += flow.bytes - flow.opaque_bytes;
         // A flow of which something was read and something was not is not a readable one.
         self.coverage.readable_flows += u64::from(flow.opaque_bytes == 0);
         let (host, named_by) = self.host_of(flow);
+        if let (Some(OpaqueReason::NoKey), Some(connection)) = (reason, connection_of(flow)) {
+            self.incidents.closed(connection, (flow.first_ts, flow.last_ts), &host, flow.opaque_bytes);
+        }
         if self.hosts.len() >= HOSTS_MAX && !self.hosts.contains_key(&host) {
             self.full = true;
             return;
         }
         let party = self.party(&host);
-        self.hosts.entry(host).or_insert_with(|| HostCount::new(party, named_by)).add(flow, named_by);
+        let count = self.hosts.entry(host).or_insert_with(|| HostCount::new(party, named_by));
+        count.add(flow, reason, named_by);
+    }
+
+    /// Why a flow stayed closed, as far as is known by now.
+    fn reason_of(&self, flow: &FlowSummary) -> Option<OpaqueReason> {
+        let refused = flow.opaque_reason == Some(OpaqueReason::NoKey)
+            && connection_of(flow)
+                .is_some_and(|connection| self.incidents.is_refused(connection, flow.first_ts, flow.last_ts));
+        if refused { Some(OpaqueReason::Pinned) } else { flow.opaque_reason }
     }
 }
 
-/// Keeps the surest observations, at most `most`, those that first show something new of the flow, and the earliest: only
-/// the marks, which may come later, say whether that was before consent.
-fn keep_evidence(flow: &mut DataFlow, most: usize, seen: &Observation, news: bool) {
-    let (evidence, first_ts) = (&mut flow.evidence, flow.first_ts);
+/// The connection that an incident would name.
+fn connection_of(flow: &FlowSummary) -> Option<(SocketAddr, SocketAddr)> {
+    (flow.key.transport == TransportProtocol::Tcp).then_some((flow.key.client, flow.key.server))
+}
+
+/// Keeps the surest observations, at most `most`, among them the earliest, which may turn out to have come before the
+/// user agreed, and one that first shows something new of the flow (`news`).
+fn keep_evidence(evidence: &mut Vec<Observation>, most: usize, seen: &Observation, news: bool) {
     if evidence.len() < most {
         evidence.push(seen.clone());
         return;
     }
-    let others = evidence.iter().enumerate().rev().filter(|(_, kept)| kept.ts > first_ts || most == 1);
-    let Some((weakest, confidence)) =
-        others.min_by_key(|(_, kept)| kept.confidence).map(|(at, kept)| (at, kept.confidence))
-    else {
-        return;
+    let earliest = evidence.iter().enumerate().min_by_key(|(_, kept)| kept.ts).map(|(at, kept)| (at, kept.ts));
+    let is_earliest = earliest.is_some_and(|(_, ts)| seen.ts < ts);
+    let news = news || is_earliest;
+    let cleartext = only(evidence.iter().map(|kept| kept.cleartext)).filter(|_| !seen.cleartext);
+    let may_go = |at: usize| cleartext != Some(at) && (is_earliest || earliest.is_none_or(|(first, _)| first != at));
+    let others = || evidence.iter().enumerate().rev().filter(|&(at, _)| may_go(at));
+    let at = if news {
+        others().next().map_or(evidence.len() - 1, |(at, _)| at)
+    } else {
+        match others().min_by_key(|(_, kept)| kept.confidence) {
+            Some((at, weakest)) if weakest.confidence < seen.confidence => at,
+            Some(_) | None => return,
+        }
     };
-    if news || (seen.confidence > confidence && confidence < Confidence::Certain) {
-        let last = evidence.iter().rposition(|kept| kept.ts > first_ts).unwrap_or(weakest);
-        evidence.remove(if news { last } else { weakest });
-        evidence.push(seen.clone());
-    }
+    evidence.remove(at);
+    evidence.push(seen.clone());
+}
+
+/// The place of the only one that is so, if it is one alone.
+fn only(mut are: impl Iterator<Item = bool>) -> Option<usize> {
+    let at = are.by_ref().position(|is| is)?;
+    (!are.any(|is| is)).then_some(at)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::Ledger;
-    use crate::attribute::Attributor;
-    use crate::model::{Certificate, FlowId, FlowKey, NameSource, OpaqueReason, Timestamp, TlsInfo, TransportProtocol};
-    use crate::pipeline::{Event, FlowSummary};
-    use crate::rules::RuleSet;
-    use std::sync::Arc;
-
-    fn flow(sni: Option<&str>, certified: &[&str]) -> Event {
-        let names = certified.iter().map(|&name| name.to_owned()).collect();
-        let certificate = Some(Arc::new(Certificate { names, ..Certificate::default() }));
-        let tls = TlsInfo { sni: sni.map(str::to_owned), certificate, ..TlsInfo::default() };
-        Event::Flow(Box::new(FlowSummary {
-            id: FlowId(1),
-            key: FlowKey {
-                transport: TransportProtocol::Tcp,
-                client: ([10, 0, 0, 2], 40_000).into(),
-                server: ([203, 0, 113, 9], 443).into(),
-            },
-            app: None,
-            first_ts: Timestamp::default(),
-            last_ts: Timestamp::default(),
-            bytes: 10,
-            opaque_bytes: 10,
-            opaque_reason: Some(OpaqueReason::NoKey),
-            host: None,
-            tls: Some(Arc::new(tls)),
-            exchanges: 0,
-        }))
-    }
-
-    #[test]
-    fn a_flow_that_is_open_is_seen_and_counted_once_when_it_ends() {
-        let rules = RuleSet::builtin().unwrap_or_else(|errors| panic!("{errors:?}"));
-        let mut ledger = Ledger::new(Attributor::new(Arc::new(rules), &[]));
-        let Event::Flow(ended) = flow(Some("api.example.com"), &[]) else { panic!("a flow") };
-        for bytes in [3, 7] {
-            ledger.record(&mut Event::Open(Box::new(FlowSummary { bytes, opaque_bytes: bytes, ..(*ended).clone() })));
-            let hosts = ledger.hosts();
-            assert_eq!((hosts.len(), hosts[0].flows, hosts[0].opaque_bytes), (1, 1, bytes));
-            assert_eq!(hosts[0].opaque_reason, Some(OpaqueReason::NoKey));
-        }
-        assert_eq!(ledger.coverage().flows, 0, "only what ended is counted for good");
-        ledger.record(&mut Event::Flow(ended));
-        let hosts = ledger.hosts();
-        assert_eq!((hosts[0].flows, hosts[0].bytes, ledger.coverage().bytes), (1, 10, 10));
-    }
-
-    #[test]
-    fn a_flow_without_a_name_asked_for_is_called_by_its_certificate() {
-        let rules = RuleSet::builtin().unwrap_or_else(|errors| panic!("{errors:?}"));
-        let mut ledger = Ledger::new(Attributor::new(Arc::new(rules), &[]));
-        for mut event in [
-            flow(Some("Api.Example.com"), &["other.example.com"]),
-            flow(Some("203.0.113.9"), &["only.example.com"]),
-            flow(None, &["*.example.org", "example.org"]),
-            flow(None, &["a.example.com", "b.example.net"]),
-        ] {
-            ledger.record(&mut event);
-        }
-        let hosts = ledger.hosts();
-        let named: Vec<_> = hosts.iter().map(|host| (&*host.host, host.named_by, &*host.party.id)).collect();
-        assert_eq!(
-            named,
-            [
-                ("*.example.org", NameSource::Certificate, "example.org"),
-                ("203.0.113.9", NameSource::Address, "203.0.113.9"),
-                ("api.example.com", NameSource::Sni, "example.com"),
-                ("only.example.com", NameSource::Certificate, "example.com"),
-            ]
-        );
-    }
-}
+mod tests;

@@ -1,8 +1,10 @@
-//! Key log files that grow while a capture comes in (SSLKEYLOGFILE, friTap, eCapture) → their lines, as they are
-//! written. Files may be missing at first, appear in a folder, be cut, rotated or replaced; a line counts once it ends.
+//! Files that grow while a capture comes in, key logs (SSLKEYLOGFILE, friTap, eCapture) and marks → their lines, as they
+//! are written. Files may be missing at first, appear in a folder, be cut, rotated or replaced; a line counts once it
+//! ends.
 
 use super::load::{FOLDERS_MAX, walk};
 use crate::model::KeySource;
+use crate::rules::read_marks;
 use crate::tls::KeyLog;
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -22,16 +24,40 @@ const SETTLE: Duration = Duration::from_millis(2);
 const SETTLE_TRIES: usize = 8;
 /// Most bytes read of one file in one look.
 const READ_MAX: usize = 8 << 20;
-/// Longest beginning of a line that is kept; key log lines are far shorter.
+/// Longest beginning of a line that is kept; lines of a key log are far shorter.
 const LINE_MAX: usize = 64 << 10;
 /// First bytes of a file by which it is told from another in its place.
 const HEAD: usize = 64;
 /// Most files followed.
 pub(super) const FILES_MAX: usize = 4_096;
 
-/// Lines a key log grew by.
+/// What a file holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// TLS secrets.
+    Keys,
+    /// The tester's marks.
+    Marks,
+}
+
+impl Kind {
+    /// Whether a line makes sense as it is, though it has not ended.
+    fn fits(self, line: &[u8]) -> bool {
+        match self {
+            Self::Keys => {
+                let mut trial = KeyLog::new();
+                trial.add_text(KeySource::Keylog, line).is_empty() && !trial.is_empty()
+            }
+            Self::Marks => !read_marks("", 0, &String::from_utf8_lossy(line)).0.is_empty(),
+        }
+    }
+}
+
+/// Lines a file grew by.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct KeyLines {
+pub(super) struct Lines {
+    /// What they are.
+    pub(super) kind: Kind,
     /// The file, as shown to people.
     pub(super) file: Arc<str>,
     /// Lines of the file before these.
@@ -40,10 +66,10 @@ pub(super) struct KeyLines {
     pub(super) text: Vec<u8>,
 }
 
-/// Key log files and folders that are followed.
+/// Files and folders that are followed.
 #[derive(Default)]
-pub(super) struct KeyWatch {
-    roots: Vec<PathBuf>,
+pub(super) struct Watch {
+    roots: Vec<(Kind, PathBuf)>,
     files: BTreeMap<PathBuf, Followed>,
     next: Option<Instant>,
     /// Files beyond [`FILES_MAX`] were seen.
@@ -51,6 +77,7 @@ pub(super) struct KeyWatch {
 }
 
 struct Followed {
+    kind: Kind,
     path: PathBuf,
     shown: Arc<str>,
     identity: Option<(u64, u64)>,
@@ -63,14 +90,14 @@ struct Followed {
     lines: usize,
 }
 
-impl KeyWatch {
+impl Watch {
     /// Follows files and folders. Named pipes are not read here: see [`is_pipe`].
-    pub(super) fn new(roots: Vec<PathBuf>) -> Self {
+    pub(super) fn new(roots: Vec<(Kind, PathBuf)>) -> Self {
         Self { roots, ..Self::default() }
     }
 
     /// What the files grew by, if it is time to look again.
-    pub(super) fn poll_if_due(&mut self) -> Vec<KeyLines> {
+    pub(super) fn poll_if_due(&mut self) -> Vec<Lines> {
         if self.roots.is_empty() || self.next.is_some_and(|next| Instant::now() < next) {
             return Vec::new();
         }
@@ -91,29 +118,29 @@ impl KeyWatch {
     }
 
     /// What the files grew by.
-    pub(super) fn poll(&mut self) -> Vec<KeyLines> {
+    pub(super) fn poll(&mut self) -> Vec<Lines> {
         let started = Instant::now();
         let mut paths = Vec::new();
-        for root in &self.roots {
+        for (kind, root) in &self.roots {
             if root.is_dir() {
                 // A folder that can't be read now may be readable at the next look.
-                if walk(root, FOLDERS_MAX, &mut |path| paths.push(path.to_path_buf())).is_err() {
+                if walk(root, FOLDERS_MAX, &mut |path| paths.push((path.to_path_buf(), *kind))).is_err() {
                     continue;
                 }
             } else {
-                paths.push(root.clone());
+                paths.push((root.clone(), *kind));
             }
         }
-        paths.sort();
+        paths.sort_by(|(one, _), (other, _)| one.cmp(other));
         let mut found = Vec::new();
-        for path in paths {
+        for (path, kind) in paths {
             if self.files.len() >= FILES_MAX && !self.files.contains_key(&path) {
                 self.too_many = true;
                 continue;
             }
             let Ok(metadata) = fs::metadata(&path) else { continue };
             if metadata.is_file() {
-                let file = self.files.entry(path).or_insert_with_key(|path| Followed::new(path));
+                let file = self.files.entry(path).or_insert_with_key(|path| Followed::new(kind, path));
                 found.extend(file.look(&metadata));
             }
         }
@@ -122,7 +149,7 @@ impl KeyWatch {
     }
 
     /// The last lines, though they never ended: the run is over.
-    pub(super) fn finish(&mut self) -> Vec<KeyLines> {
+    pub(super) fn finish(&mut self) -> Vec<Lines> {
         let mut found = self.poll();
         found.extend(self.files.values_mut().filter_map(Followed::last_line));
         found
@@ -135,15 +162,17 @@ impl KeyWatch {
     }
 
     /// The files and folders of which nothing was ever read.
-    pub(super) fn silent(&self) -> impl Iterator<Item = &Path> {
+    pub(super) fn silent(&self) -> impl Iterator<Item = (Kind, &Path)> {
         let spoke = |root: &Path| self.files.iter().any(|(path, file)| path.starts_with(root) && file.offset > 0);
-        self.roots.iter().map(PathBuf::as_path).filter(move |root| !is_pipe(root) && !spoke(root))
+        let roots = self.roots.iter().map(|(kind, root)| (*kind, root.as_path()));
+        roots.filter(move |(_, root)| !is_pipe(root) && !spoke(root))
     }
 }
 
 impl Followed {
-    fn new(path: &Path) -> Self {
+    fn new(kind: Kind, path: &Path) -> Self {
         Self {
+            kind,
             path: path.to_path_buf(),
             shown: Arc::from(path.display().to_string()),
             identity: None,
@@ -156,7 +185,7 @@ impl Followed {
         }
     }
 
-    fn look(&mut self, metadata: &Metadata) -> Vec<KeyLines> {
+    fn look(&mut self, metadata: &Metadata) -> Vec<Lines> {
         let identity = identity(metadata);
         let same = self.identity.is_none_or(|known| Some(known) == identity);
         let mut found = Vec::new();
@@ -187,10 +216,10 @@ impl Followed {
     }
 
     /// Takes new bytes; gives the lines that ended in them.
-    fn take(&mut self, bytes: &[u8]) -> Option<KeyLines> {
+    fn take(&mut self, bytes: &[u8]) -> Option<Lines> {
         self.partial_used = false;
         let Some(end) = memchr::memrchr2(b'\n', b'\r', bytes) else {
-            // What is longer than any line is no key log; keeping its beginning makes it a wrong line later.
+            // What is longer than any line is neither key nor mark; keeping its beginning makes it a wrong line later.
             let room = LINE_MAX.saturating_sub(self.partial.len());
             self.partial.extend_from_slice(&bytes[..bytes.len().min(room)]);
             return None;
@@ -198,27 +227,29 @@ impl Followed {
         let mut text = std::mem::take(&mut self.partial);
         text.extend_from_slice(&bytes[..=end]);
         self.partial.extend_from_slice(&bytes[end + 1..]);
-        let lines = KeyLines { file: Arc::clone(&self.shown), before: self.lines, text };
+        let lines = self.told(text);
         self.lines += memchr::memchr_iter(b'\n', &lines.text).count();
         Some(lines)
     }
 
     /// The last line where nothing followed for a while and it makes sense as it is. It is kept: should it go on, the
     /// whole of it counts as well.
-    fn quiet_line(&mut self) -> Option<KeyLines> {
+    fn quiet_line(&mut self) -> Option<Lines> {
         if self.partial.is_empty() || self.partial_used || self.grew.elapsed() < QUIET {
             return None;
         }
         self.partial_used = true;
-        let mut trial = KeyLog::new();
-        let fits = trial.add_text(KeySource::Keylog, &self.partial).is_empty() && !trial.is_empty();
-        fits.then(|| KeyLines { file: Arc::clone(&self.shown), before: self.lines, text: self.partial.clone() })
+        self.kind.fits(&self.partial).then(|| self.told(self.partial.clone()))
     }
 
-    fn last_line(&mut self) -> Option<KeyLines> {
+    fn last_line(&mut self) -> Option<Lines> {
         let text = std::mem::take(&mut self.partial);
         let used = std::mem::take(&mut self.partial_used);
-        (!text.is_empty() && !used).then(|| KeyLines { file: Arc::clone(&self.shown), before: self.lines, text })
+        (!text.is_empty() && !used).then(|| self.told(text))
+    }
+
+    fn told(&self, text: Vec<u8>) -> Lines {
+        Lines { kind: self.kind, file: Arc::clone(&self.shown), before: self.lines, text }
     }
 }
 
@@ -246,8 +277,8 @@ pub(super) fn is_pipe(path: &Path) -> bool {
 
 /// Reads a pipe as it is written, on the caller's thread, until `tell` gives false. It stays open at its end: each
 /// program that writes to a named pipe may be short-lived.
-pub(super) fn read_pipe(path: &Path, tell: &mut dyn FnMut(KeyLines) -> bool) {
-    let mut followed = Followed::new(path);
+pub(super) fn read_pipe(kind: Kind, path: &Path, tell: &mut dyn FnMut(Lines) -> bool) {
+    let mut followed = Followed::new(kind, path);
     let mut buffer = vec![0; 64 << 10];
     let Ok(mut file) = File::open(path) else { return };
     loop {
@@ -271,7 +302,7 @@ pub(super) fn read_pipe(path: &Path, tell: &mut dyn FnMut(KeyLines) -> bool) {
 
 #[cfg(test)]
 mod tests {
-    use super::{KeyWatch, QUIET};
+    use super::{Kind, QUIET, Watch};
     use std::fs::{self, OpenOptions};
     use std::io::Write;
     use std::path::Path;
@@ -281,7 +312,7 @@ mod tests {
         file.write_all(text.as_bytes()).unwrap();
     }
 
-    fn texts(watch: &mut KeyWatch) -> Vec<String> {
+    fn texts(watch: &mut Watch) -> Vec<String> {
         watch
             .poll()
             .into_iter()
@@ -293,7 +324,7 @@ mod tests {
     fn a_line_counts_once_it_ends() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.log");
-        let mut watch = KeyWatch::new(vec![path.clone()]);
+        let mut watch = Watch::new(vec![(Kind::Keys, path.clone())]);
         assert!(texts(&mut watch).is_empty(), "the file is not there yet");
         assert_eq!(watch.silent().count(), 1);
         append(&path, "# one\n# tw");
@@ -310,7 +341,7 @@ mod tests {
     fn cut_rotated_and_rewritten_files_are_read_from_their_start() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.log");
-        let mut watch = KeyWatch::new(vec![path.clone()]);
+        let mut watch = Watch::new(vec![(Kind::Keys, path.clone())]);
         append(&path, "# first line\n");
         assert_eq!(texts(&mut watch), ["0:# first line\n"]);
         fs::write(&path, "# cut\n").unwrap();
@@ -326,7 +357,7 @@ mod tests {
     #[test]
     fn files_that_appear_in_a_folder_are_found() {
         let folder = tempfile::tempdir().unwrap();
-        let mut watch = KeyWatch::new(vec![folder.path().to_path_buf()]);
+        let mut watch = Watch::new(vec![(Kind::Keys, folder.path().to_path_buf())]);
         assert!(texts(&mut watch).is_empty());
         fs::create_dir(folder.path().join("inner")).unwrap();
         append(&folder.path().join("inner/b.log"), "# b\n");
@@ -338,7 +369,7 @@ mod tests {
     fn a_whole_line_without_its_end_is_used_after_a_while() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("keys.log");
-        let mut watch = KeyWatch::new(vec![path.clone()]);
+        let mut watch = Watch::new(vec![(Kind::Keys, path.clone())]);
         let line = format!("CLIENT_RANDOM {} {}", "ab".repeat(32), "cd".repeat(48));
         append(&path, &line);
         assert!(texts(&mut watch).is_empty());
@@ -348,5 +379,19 @@ mod tests {
         append(&path, "\n");
         assert_eq!(texts(&mut watch), [format!("0:{line}\n")]);
         assert!(watch.finish().is_empty());
+    }
+
+    #[test]
+    fn marks_are_followed_beside_keys_and_each_is_told_as_what_it_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let (keys, marks) = (folder.path().join("keys.log"), folder.path().join("a.jsonl"));
+        let mut watch = Watch::new(vec![(Kind::Keys, keys.clone()), (Kind::Marks, marks.clone())]);
+        append(&keys, "# a key log\n");
+        let line = "{\"ts\":\"2024-01-01T00:00:02Z\",\"mark\":\"agree\"}";
+        append(&marks, line);
+        let told = |watch: &mut Watch| watch.poll().into_iter().map(|lines| lines.kind).collect::<Vec<_>>();
+        assert_eq!(told(&mut watch), [Kind::Keys], "the mark has not ended");
+        std::thread::sleep(QUIET * 2);
+        assert_eq!(told(&mut watch), [Kind::Marks], "but makes sense");
     }
 }
