@@ -3,6 +3,42 @@
 //! [`Pipeline`] is the engine without threads: feed it frames and key logs, take its events. [`run`] does the same for
 //! batches with the flows spread over worker threads. Both give the same events, byte for byte. [`Ledger`] adds the
 //! events up. No file, socket or clock is touched here.
+//!
+//! # As a library
+//!
+//! Feed frames (of a file, or what [`crate::proxy::Tap::take`] gives while a proxy runs) and take events:
+//!
+//! ```
+//! use divulge::capture::{Capture, Input};
+//! use divulge::model::{CaptureItem, Profile};
+//! use divulge::pipeline::{Event, Exchanges, LateKeys, Pipeline, Settings};
+//! use divulge::{detect::Detector, rules::RuleSet};
+//! use std::sync::Arc;
+//!
+//! let rules = RuleSet::load(&[]).expect("the built-in rules");
+//! let detector = Arc::new(Detector::new(&Profile::default(), &rules));
+//! let settings = Settings { detector: Some(detector), late_keys: LateKeys::Possible, exchanges: Exchanges::Kept, ..Settings::default() };
+//! let mut pipeline = Pipeline::new(&settings);
+//!
+//! let mut capture = Capture::open(&Input::from_arg("captures/demo/traffic.pcapng")).expect("the shipped capture");
+//! let (mut exchanges, mut observations) = (0, 0);
+//! while let Some(item) = capture.next_item().expect("a readable file") {
+//!     match item {
+//!         CaptureItem::Frames(batch) => batch.iter().for_each(|frame| pipeline.handle_frame(&frame)),
+//!         CaptureItem::Secrets(source, text) => assert!(pipeline.handle_keys(source, &text).is_empty()),
+//!         _ => {}
+//!     }
+//! }
+//! pipeline.finish();
+//! while let Some(event) = pipeline.poll_event() {
+//!     match event {
+//!         Event::Asked(_, found) => observations += found.len(),
+//!         Event::Exchange(_) => exchanges += 1,
+//!         _ => {}
+//!     }
+//! }
+//! assert!(exchanges > 30 && observations > 0, "{exchanges} exchanges, {observations} observations");
+//! ```
 
 mod budget;
 mod collected;

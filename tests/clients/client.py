@@ -11,6 +11,8 @@ expected = f"POST {len(body)} {hashlib.sha256(body).hexdigest()}\n"
 if what == "requests":
     import requests
     session = requests.Session()
+    # Else variables of the environment outweigh `verify`.
+    session.trust_env = False
     session.proxies, session.verify = {"https": proxy, "http": proxy}, ca
     assert session.get(f"{base}/data.json").json() == {"ok": True}
     assert session.post(f"{base}/post", data=body).text == expected

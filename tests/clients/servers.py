@@ -58,7 +58,11 @@ class Backend(http.server.BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
 
+    said = []
+
     def answer(self):
+        if "/said/" in self.path:
+            Backend.said.append(self.path.rsplit("/", 1)[1])
         if self.headers.get("Transfer-Encoding", "").lower() == "chunked":
             body = b""
             while size := int(self.rfile.readline().split(b";")[0], 16):
@@ -82,7 +86,7 @@ class Backend(http.server.BaseHTTPRequestHandler):
 
 PAGE = """<!doctype html><title>waiting</title><link rel=stylesheet href=/style.css><img src=/dot.svg><script>
 const said = [];
-const say = word => { said.push(word); if (said.length == 4) document.title = said.sort().join(' '); };
+const say = word => { said.push(word); if (said.length == 4) fetch('/post/said/' + said.sort().join('-')); };
 fetch('/post', {method: 'POST', body: 'x'.repeat(5000)}).then(r => r.text()).then(t => say(t.startsWith('POST 5000') ? 'fetch' : t));
 const socket = new WebSocket('wss://origin.test:WSS/');
 socket.onopen = () => socket.send('hello'); socket.onmessage = m => say(m.data == 'hello' ? 'websocket' : 'odd');
