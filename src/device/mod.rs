@@ -2,15 +2,30 @@
 //! and routes, all of it undone by `restore` and, but for the global proxy, by a reboot.
 
 mod adb;
+mod certificate;
 mod devices;
 mod error;
+mod journal;
+mod packages;
 mod phone;
+mod proxy_setting;
 mod quote;
+mod restore;
 mod root;
+mod script;
+mod setup;
+mod step;
 
 pub use adb::{Adb, Answer};
+pub use certificate::Certificate;
 pub use devices::{Listed, choose, parse_devices};
 pub use error::DeviceError;
+pub use journal::{Journal, create_private};
+pub use packages::{Packages, USER_RANGE, parse_users};
 pub use phone::{Phone, parse_properties};
+pub use proxy_setting::Setting;
 pub use quote::quoted;
+pub use restore::{Restored, leftovers, restore};
 pub use root::Root;
+pub use setup::{Endpoint, Plan, Wish, plan, set_up};
+pub use step::{Family, Step, Table};
