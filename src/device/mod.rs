@@ -4,6 +4,7 @@
 mod adb;
 mod certificate;
 mod devices;
+mod doctor;
 mod error;
 mod journal;
 mod packages;
@@ -19,6 +20,7 @@ mod step;
 pub use adb::{Adb, Answer};
 pub use certificate::Certificate;
 pub use devices::{Listed, choose, parse_devices};
+pub use doctor::{Check, Examination, Question, Standing, examine};
 pub use error::DeviceError;
 pub use journal::{Journal, create_private};
 pub use packages::{Packages, USER_RANGE, parse_users};
