@@ -2,6 +2,7 @@
 
 mod args;
 mod demo;
+mod device;
 mod emit;
 mod explain;
 mod har;
@@ -60,6 +61,7 @@ pub fn main() -> ExitCode {
         Command::Demo(demo) => demo::run(demo),
         Command::Replay(replay) => replay::run(replay),
         Command::Live(live) => live::run(live),
+        Command::Device(device) => device::run(device),
         Command::Policy(policy) => policy::run(policy),
         Command::Rules(rules) => rules::run(rules),
         Command::Explain { code } => explain::run(code),
