@@ -1,5 +1,6 @@
 //! The arguments, as clap reads them.
 
+use crate::device::Endpoint;
 use crate::model::Severity;
 use crate::proxy;
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -27,6 +28,8 @@ pub(super) enum Command {
     Proxy(Box<Proxy>),
     /// The certificate authority that phones are told to trust
     Ca(Ca),
+    /// Look after the test phone over adb: what is ready, its identifiers, the set-up for the proxy and its undoing
+    Device(Device),
     /// Read privacy policies
     Policy(Policy),
     /// Look at the rules
@@ -144,6 +147,9 @@ pub(super) struct Proxy {
     /// Show the address as a QR code for the phone's camera (the set-up page is there)
     #[arg(long)]
     pub(super) qr: bool,
+    /// Name the app of each connection, by watching this phone over adb; without a serial number the only one there
+    #[arg(long, value_name = "SERIAL", num_args = 0..=1, default_missing_value = "")]
+    pub(super) device: Option<String>,
     /// Only relay, and record if asked: read nothing
     #[arg(long)]
     pub(super) no_inspect: bool,
@@ -278,6 +284,89 @@ impl Replay {
         }
         (inputs, domains)
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Device {
+    #[command(subcommand)]
+    pub(super) command: DeviceCommand,
+}
+
+/// Which phone, and how patiently it is asked.
+#[derive(Debug, Args)]
+pub(super) struct Which {
+    /// Serial number of the phone, as `adb devices` lists it; else ANDROID_SERIAL, else the only one there is
+    #[arg(short, long, value_name = "SERIAL")]
+    pub(super) serial: Option<String>,
+    /// Longest wait for one answer of the phone, seconds; it may be asking its user whether Shell may be root
+    #[arg(long, value_name = "SECONDS", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=600))]
+    pub(super) timeout: u16,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum DeviceCommand {
+    /// Tell what is ready and what is not, each with its fix. Exit codes: 0 ready, 1 something is missing, 2 no telling
+    Doctor {
+        #[command(flatten)]
+        which: Which,
+        /// Where the proxy listens: it is checked that the phone's traffic goes there
+        #[arg(long, value_name = "HOST:PORT", value_parser = Endpoint::parse)]
+        proxy: Option<Endpoint>,
+        /// Package of the app under test; may be repeated
+        #[arg(long, value_name = "PACKAGE")]
+        app: Vec<String>,
+        /// The proxy's certificate, to look for; without it, the one that was set up
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
+    },
+    /// Write the phone's identifiers to a device profile
+    Profile {
+        #[command(flatten)]
+        which: Which,
+        /// The profile to write; - is standard output
+        #[arg(short, long, value_name = "FILE", default_value = "device.toml")]
+        output: PathBuf,
+        /// Package of the app under test: its own Android ID is read
+        #[arg(long, value_name = "PACKAGE")]
+        app: Option<String>,
+        /// Write over a profile that is there
+        #[arg(long)]
+        force: bool,
+    },
+    /// Lead the phone's traffic to the proxy, have its certificate trusted and block QUIC. `restore` undoes it; so does a
+    /// reboot of the phone, but for the global proxy
+    Setup {
+        #[command(flatten)]
+        which: Which,
+        /// Where the proxy listens, as the phone reaches it (with --reverse: 127.0.0.1:PORT)
+        #[arg(long, value_name = "HOST:PORT", value_parser = Endpoint::parse)]
+        proxy: Endpoint,
+        /// Package of the app under test: QUIC is blocked, and with --redirect connections are redirected, only for it;
+        /// may be repeated
+        #[arg(long, value_name = "PACKAGE")]
+        app: Vec<String>,
+        /// The proxy's certificate authority (PEM), to be trusted as if it were the system's: that of `divulge ca init` if
+        /// not given. A key in it stays here
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
+        /// Let adb carry the traffic to this computer, over the cable
+        #[arg(long)]
+        reverse: bool,
+        /// Redirect the connections of --app with iptables instead of setting the global proxy, which apps may ignore
+        #[arg(long)]
+        redirect: bool,
+        /// Let QUIC (UDP port 443) pass; apps then may speak HTTP/3 past the proxy
+        #[arg(long)]
+        keep_quic: bool,
+    },
+    /// Undo a set-up, also after a crash of this program or a reboot of the phone
+    Restore {
+        #[command(flatten)]
+        which: Which,
+        /// Also undo what may be there without a journal: our chains and mounts, and whatever global proxy is set
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 #[derive(Debug, Args)]

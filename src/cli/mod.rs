@@ -3,6 +3,7 @@
 mod args;
 mod ca;
 mod demo;
+mod device;
 mod emit;
 mod explain;
 mod har;
@@ -64,6 +65,7 @@ pub fn main() -> ExitCode {
         Command::Live(live) => live::run(live),
         Command::Ca(ca) => ca::run(ca),
         Command::Proxy(args) => proxy::run(args),
+        Command::Device(device) => device::run(device),
         Command::Policy(policy) => policy::run(policy),
         Command::Rules(rules) => rules::run(rules),
         Command::Explain { code } => explain::run(code),

@@ -5,18 +5,24 @@ use super::output::spare_inputs;
 use super::replay::{Extent, audit, load};
 use super::{Exit, Failure, note, warn};
 use crate::capture::{RecordLimits, Recorder};
-use crate::proxy::{Authority, Config, CreateOptions, Mode, Proxy, portal_url, qr};
+use crate::device::{Adb, Apps, Phone, Watch};
+use crate::proxy::{AppOf, Authority, Config, CreateOptions, Mode, Proxy, portal_url, qr};
 use crate::session::{Inspection, Recording, Source, Tapped};
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::time::Duration;
 
+/// Longest wait for an answer of adb.
+const ADB_WAIT: Duration = Duration::from_secs(20);
+
 pub(super) fn run(args: &Arguments) -> Result<Exit, Failure> {
     spare_inputs(&args.run, &[], args.record.as_deref())?;
     let mut case = load(&args.run, &[], &args.run.first_party, Extent::AndLive)?;
     let authority = authority(args)?;
-    let config = config(args);
+    let mut config = config(args);
+    let port = args.listen.first().map(std::net::SocketAddr::port);
+    config.app_of = args.device.as_deref().map(|serial| apps(serial, port)).transpose()?;
     let files = raise_file_limit();
     // Two descriptors a connection, and some for all else.
     if let Some(files) = files.filter(|&files| files < 2 * config.connections_max as u64 + 64) {
@@ -47,6 +53,15 @@ pub(super) fn run(args: &Arguments) -> Result<Exit, Failure> {
     let inspection = if args.no_inspect { Inspection::Off } else { Inspection::On };
     case.sources.push(Source::Coming(Box::new(Tapped::new(proxy, recording, inspection))));
     audit(&args.run, case)
+}
+
+/// Watches a phone for whose its connections are.
+fn apps(serial: &str, proxy_port: Option<u16>) -> Result<AppOf, Failure> {
+    let wanted = Some(serial).filter(|serial| !serial.is_empty()).map(str::to_owned);
+    let wanted = wanted.or_else(|| std::env::var("ANDROID_SERIAL").ok().filter(|serial| !serial.is_empty()));
+    let phone = Phone::connect(&Adb::new(ADB_WAIT), wanted.as_deref())?;
+    let apps = Apps::watch(&phone, Watch { proxy_port, ..Watch::default() })?;
+    Ok(Arc::new(move |client| apps.app_of(client)))
 }
 
 fn limits(args: &Arguments) -> RecordLimits {

@@ -2,6 +2,7 @@
 
 mod cli;
 mod demo;
+mod device;
 mod formats;
 mod har;
 mod http2;

@@ -7,6 +7,7 @@ pub(crate) mod http;
 pub(crate) mod http2;
 pub(crate) mod link;
 pub(crate) mod packet;
+pub(crate) mod phone;
 pub(crate) mod tcp;
 pub(crate) mod tls;
 
