@@ -61,24 +61,19 @@ pub(super) async fn run(shared: &Arc<Shared>, mut client: Client, head: RequestH
         };
         let rewritten = head.in_origin_form(&client.held, &path);
         client.held.drain(..head.len);
-        let exchanged = timeout(shared.config.idle, exchange(&mut client, &mut current, &head, &rewritten)).await;
-        match exchanged {
-            Ok(Ok(Ended::Whole)) => origin = Some(current),
-            Ok(Ok(Ended::Last)) => return,
-            Ok(Ok(Ended::Switched)) => {
+        match exchange(&mut client, &mut current, (&head, &rewritten), shared.config.idle).await {
+            Ok(Ended::Whole) => origin = Some(current),
+            Ok(Ended::Last) => return,
+            Ok(Ended::Switched) => {
                 let Origin { authority, socket, held } = current;
                 return tunnel::finish(shared, client, &authority.0, (socket, held)).await;
             }
-            Ok(Err((Side::Client, error))) => {
+            Err((Side::Client, error)) => {
                 return client.tell(IncidentKind::ClientFailed, &authority.0, format!("client broke off: {error}"));
             }
-            Ok(Err((Side::Origin, error))) => {
+            Err((Side::Origin, error)) => {
                 client.tell(IncidentKind::OriginFailed, &authority.0, format!("origin broke off: {error}"));
                 return;
-            }
-            Err(_) => {
-                let text = format!("no end of an exchange within {} s", shared.config.idle.as_secs());
-                return client.tell(IncidentKind::OriginFailed, &authority.0, text);
             }
         }
         head = match read_head(&mut client, wait).await {
@@ -109,16 +104,18 @@ enum Side {
 
 type Broken = (Side, io::Error);
 
-/// Passes one request on and its response back, both as they come.
+/// Passes one request, with its head as it came and as it goes on, and its response back, both as they come. Neither side
+/// may be idle for longer than `idle`.
 async fn exchange(
     client: &mut Client,
     origin: &mut Origin,
-    head: &RequestHead,
-    rewritten: &[u8],
+    head: (&RequestHead, &[u8]),
+    idle: Duration,
 ) -> Result<Ended, Broken> {
     let on_origin = |error| (Side::Origin, error);
     let on_client = |error| (Side::Client, error);
-    origin.socket.write_all(rewritten).await.map_err(on_origin)?;
+    let (head, rewritten) = head;
+    in_time(idle, origin.socket.write_all(rewritten)).await.map_err(on_origin)?;
     let mut body = head.body();
     // The request's own end, or that of what the client sends at all.
     let mut request_over = false;
@@ -132,7 +129,7 @@ async fn exchange(
             };
             if taken > 0 {
                 // An origin that has answered need not take the rest.
-                origin.socket.write_all(&client.held[..taken]).await.map_err(on_origin)?;
+                in_time(idle, origin.socket.write_all(&client.held[..taken])).await.map_err(on_origin)?;
                 client.held.drain(..taken);
             }
             request_over = body.is_done();
@@ -151,7 +148,7 @@ async fn exchange(
                 let read = read.map_err(on_origin)?;
                 origin.held.extend_from_slice(&buffer[..read]);
                 let passed = response.feed(&mut origin.held).map_err(on_origin)?;
-                client.write(&passed).await.map_err(on_client)?;
+                in_time(idle, client.write(&passed)).await.map_err(on_client)?;
                 match response.state {
                     State::Switched => return Ok(Ended::Switched),
                     State::Over if response.last || !request_over => return Ok(Ended::Last),
@@ -163,8 +160,14 @@ async fn exchange(
                     State::Head | State::Body(_) => {}
                 }
             }
+            () = tokio::time::sleep(idle) => return Err(on_origin(io::ErrorKind::TimedOut.into())),
         }
     }
+}
+
+/// What does not end in time has failed.
+async fn in_time<T>(idle: Duration, action: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    timeout(idle, action).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// How far a response has come.

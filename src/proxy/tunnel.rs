@@ -48,6 +48,11 @@ pub(super) async fn run(shared: &Arc<Shared>, mut client: Client, target: Target
             },
             // The server speaks first, or ends.
             _ = origin.peek(&mut first) => {}
+            () = tokio::time::sleep(shared.config.idle) => {
+                let text = Broken::Idle(shared.config.idle).to_string();
+                client.tell(IncidentKind::ClientFailed, &target.host, text);
+                return;
+            }
         }
     }
     if client.held.first() != Some(&hello::HANDSHAKE_RECORD) {
