@@ -134,7 +134,7 @@ async fn serve(shared: &Arc<Shared>, socket: TcpStream, peer: SocketAddr) {
     let (who, app) = shared.who(peer);
     let flow = shared.config.tap.then(|| {
         let mut flow = shared.tap.open(peer, meant.unwrap_or(local));
-        flow.set_app(app);
+        flow.set_app(app, shared.config.app_of.as_ref());
         flow
     });
     let mut client = Client::new(socket, peer, who, Arc::clone(&shared.tap), flow);

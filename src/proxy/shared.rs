@@ -92,7 +92,7 @@ impl Shared {
                 app => app,
             };
             if let (Some(flow), Some(app)) = (&mut client.flow, app) {
-                flow.set_app(Some(app));
+                flow.set_app(Some(app), None);
             }
         }
     }

@@ -1,6 +1,7 @@
 //! What passes the relay → frames, session keys and incidents, in batches. The relay hands bytes over and goes on: it
 //! never waits for whoever takes them, and what does not fit under the cap is left out and counted.
 
+use super::config::AppOf;
 use super::packet::{self, Kind, Place};
 use crate::model::{
     App, CaptureItem, Direction, FrameBatch, FrameMeta, Incident, IncidentKind, KeySource, LinkType, Segment, Timestamp,
@@ -15,6 +16,8 @@ pub const TAP_MAX: usize = 64 << 20;
 const INCIDENTS_WAITING_MAX: usize = 10_000;
 /// How long frames gather before they are taken, so that a batch is worth its price.
 const GATHER: Duration = Duration::from_millis(4);
+/// Nanoseconds between two questions for the app of a connection.
+const ASK_EVERY: i64 = 100_000_000;
 /// Bytes of frames in one piece of memory; a little more where the last frame is large.
 const PIECE: usize = 1 << 20;
 /// Pieces kept for further use.
@@ -74,7 +77,8 @@ impl Tap {
     #[must_use]
     pub(super) fn open(self: &Arc<Self>, client: SocketAddr, server: SocketAddr) -> TapFlow {
         let (client, server) = one_family(client, server);
-        let mut flow = TapFlow { tap: Arc::clone(self), client, server, next: [0, 0], app: None, ended: [false; 2] };
+        let mut flow =
+            TapFlow { tap: Arc::clone(self), client, server, next: [0, 0], app: None, asked: None, ended: [false; 2] };
         flow.frame(Direction::ToServer, Kind::Open, &[]);
         flow.next[0] = 1;
         flow.frame(Direction::ToClient, Kind::OpenAnswer, &[]);
@@ -209,12 +213,29 @@ pub(super) struct TapFlow {
     /// The next sequence number of each direction.
     next: [u32; 2],
     app: Option<Arc<App>>,
+    /// Who knows the app, and when to ask again: a phone is looked at only so often.
+    asked: Option<(AppOf, Timestamp)>,
     ended: [bool; 2],
 }
 
 impl TapFlow {
-    pub(super) fn set_app(&mut self, app: Option<Arc<App>>) {
+    /// Tells the app, or who may come to know it.
+    pub(super) fn set_app(&mut self, app: Option<Arc<App>>, app_of: Option<&AppOf>) {
+        self.asked = app_of.filter(|_| app.is_none()).map(|app_of| (Arc::clone(app_of), now()));
         self.app = app;
+    }
+
+    /// Asks again for the app that is not known yet.
+    fn look_for_app(&mut self, ts: Timestamp) {
+        let Some((app_of, next)) = &mut self.asked else { return };
+        if ts < *next {
+            return;
+        }
+        *next = Timestamp::from_nanos(ts.nanos().saturating_add(ASK_EVERY));
+        self.app = app_of(self.client);
+        if self.app.is_some() {
+            self.asked = None;
+        }
     }
 
     /// Client and server, as the frames have them.
@@ -255,6 +276,7 @@ impl TapFlow {
         };
         let (seq, ack) = (self.next[direction.index()], self.next[direction.reversed().index()]);
         let ts = now();
+        self.look_for_app(ts);
         let mut waiting = self.tap.lock();
         if waiting.len > TAP_MAX {
             waiting.unread += payload.len() as u64;

@@ -259,6 +259,8 @@ impl Opened<'_> {
             }
         };
         let overlooked = overlooked.and_then(|seen| seen.lock().unwrap_or_else(PoisonError::into_inner).take());
+        // The client believes every name we show it, so only a certificate that was verified may bring any.
+        let is_verified = overlooked.is_none();
         match overlooked {
             None => {}
             Some(error) if nameless && !shared.origins.is_insecure(name) && !is_about_the_name(&error) => {
@@ -272,7 +274,8 @@ impl Opened<'_> {
             }
         }
         let certificates = end.session.as_ref().and_then(|session| session.common().peer_certificates());
-        let certificate = certificates.and_then(<[_]>::first).map(|certificate| certificate.to_vec());
+        let certificate =
+            certificates.and_then(<[_]>::first).filter(|_| is_verified).map(|certificate| certificate.to_vec());
         Ok((end, certificate, early))
     }
 

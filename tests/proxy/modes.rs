@@ -2,10 +2,12 @@
 
 use crate::origin::{serve, serve_tls, server, server_that_asks};
 use crate::setting::{Setting, tls};
-use divulge::model::IncidentKind;
+use divulge::model::{App, CaptureItem, IncidentKind};
 use divulge::proxy::{ClientCertificate, Config, Credentials, Mode, Upstream, UpstreamKind};
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A server that answers each request with its own bytes, and keeps the connection.
 fn echo_http() -> u16 {
@@ -265,4 +267,30 @@ fn tls_without_a_proxy_request_goes_where_its_name_says() {
     drop(socket);
     let told = setting.tapped().incidents();
     assert!(told[0].1.contains("origin.test: origin: cannot connect"), "{told:?}");
+}
+
+#[test]
+fn the_app_of_a_connection_may_become_known_later() {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&asked);
+    let setting = Setting::with(move |config, _| {
+        config.app_of = Some(Arc::new(move |_| {
+            let app = App { uid: Some(10_123), package: Some("com.example.app".into()), name: None };
+            (counted.fetch_add(1, Ordering::SeqCst) > 1).then(|| Arc::new(app))
+        }));
+    });
+    let mut socket = setting.tunnel(echo_http());
+    for _ in 0..3 {
+        std::thread::sleep(std::time::Duration::from_millis(150));
+        ask(&mut socket, "GET /x HTTP/1.1\r\n\r\n");
+    }
+    drop(socket);
+    let tapped = setting.tapped();
+    let frames = tapped.0.iter().filter_map(|item| match item {
+        CaptureItem::Frames(batch) => Some(batch.frames.iter().map(|frame| frame.app.as_ref().and_then(|app| app.uid))),
+        _ => None,
+    });
+    let apps: Vec<Option<i32>> = frames.flatten().collect();
+    assert_eq!((apps.first(), apps.last()), (Some(&None), Some(&Some(10_123))), "{apps:?}");
+    assert!(asked.load(Ordering::SeqCst) < 6, "it is not asked for every frame");
 }
