@@ -28,7 +28,7 @@ const NEXT_WAIT: Duration = Duration::from_secs(300);
 
 /// Serves a client until it asks for a tunnel or has enough.
 pub(super) async fn run(shared: &Arc<Shared>, mut client: Client) {
-    let head = match read_head(&mut client, HEAD_WAIT).await {
+    let head = match Box::pin(read_head(&mut client, HEAD_WAIT)).await {
         Ok(Some(head)) => head,
         Ok(None) => return,
         Err(why) => return turn_down(&mut client, "proxy", "400 Bad Request", &why, IncidentKind::ClientFailed).await,
@@ -53,13 +53,13 @@ pub(super) async fn run(shared: &Arc<Shared>, mut client: Client) {
         return connect(shared, client, &head).await;
     }
     if is_for_us(shared, &head) {
-        return answer_ourselves(shared, &mut client, &head).await;
+        return Box::pin(answer_ourselves(shared, &mut client, &head)).await;
     }
     if head.absolute().is_none() {
         let why = "expected CONNECT or a target that begins with http://";
         return turn_down(&mut client, "proxy", "400 Bad Request", why, IncidentKind::ClientFailed).await;
     }
-    forward::run(shared, client, head, NEXT_WAIT).await;
+    Box::pin(forward::run(shared, client, head, NEXT_WAIT)).await;
 }
 
 /// Reads the head of a request; it stays held. None at the end of what the client sends.
@@ -130,7 +130,7 @@ async fn connect(shared: &Arc<Shared>, mut client: Client, head: &RequestHead) {
         let why = "the set-up page is at http://divulge.internal/, without TLS";
         return turn_down(&mut client, &host, "403 Forbidden", why, IncidentKind::Refused).await;
     }
-    match shared.dialer.dial(&host, port).await {
+    match Box::pin(shared.dialer.dial(&host, port)).await {
         Ok(origin) => {
             if client.write(b"HTTP/1.1 200 Connection established\r\n\r\n").await.is_ok() {
                 tunnel::run(shared, client, Target { host, port }, origin).await;

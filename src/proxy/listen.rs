@@ -192,7 +192,7 @@ fn original_destination(config: &Config, socket: &TcpStream, local: SocketAddr) 
 
 /// Connects to a target and relays; a client that knows of no proxy learns of a failure by a reset.
 async fn reach(shared: &Arc<Shared>, client: Client, target: Target) {
-    match shared.dialer.dial(&target.host, target.port).await {
+    match Box::pin(shared.dialer.dial(&target.host, target.port)).await {
         Ok(origin) => tunnel::run(shared, client, target, origin).await,
         Err(error) => {
             client.tell(IncidentKind::OriginFailed, &target.host, format!("origin: {error}"));
@@ -203,7 +203,7 @@ async fn reach(shared: &Arc<Shared>, client: Client, target: Target) {
 
 async fn by_socks(shared: &Arc<Shared>, mut client: Client) {
     let peer = client.peer.ip().to_string();
-    let asked = timeout(FIRST_WAIT, socks::ask(&mut client, shared.config.auth.as_ref())).await;
+    let asked = timeout(FIRST_WAIT, Box::pin(socks::ask(&mut client, shared.config.auth.as_ref()))).await;
     let (host, port) = match asked {
         Ok(Ok(Asked::Target(host, port))) => (host, port),
         Ok(Ok(Asked::Refused(why))) => return client.tell(IncidentKind::Refused, &peer, why.to_owned()),
@@ -218,7 +218,7 @@ async fn by_socks(shared: &Arc<Shared>, mut client: Client) {
             return client.tell(IncidentKind::ClientFailed, &peer, "client stalled in its SOCKS request".to_owned());
         }
     };
-    match shared.dialer.dial(&host, port).await {
+    match Box::pin(shared.dialer.dial(&host, port)).await {
         Ok(origin) => {
             if socks::answer(&mut client, Reply::Succeeded).await.is_ok() {
                 tunnel::run(shared, client, Target { host, port }, origin).await;
@@ -238,7 +238,7 @@ async fn by_socks(shared: &Arc<Shared>, mut client: Client) {
 
 /// A TLS client that was led here by something that kept no record of where it wanted to go: its hello says the host.
 async fn by_hello(shared: &Arc<Shared>, mut client: Client) {
-    match timeout(FIRST_WAIT, hello::read(&mut client)).await {
+    match timeout(FIRST_WAIT, Box::pin(hello::read(&mut client))).await {
         Ok(Ok(hello::Hello::Read { sni: Some(host), .. })) => {
             reach(shared, client, Target { host, port: 443 }).await;
         }

@@ -19,7 +19,7 @@ const GATHER: Duration = Duration::from_millis(4);
 /// Nanoseconds between two questions for the app of a connection.
 const ASK_EVERY: i64 = 100_000_000;
 /// Bytes of frames in one piece of memory; a little more where the last frame is large.
-const PIECE: usize = 1 << 20;
+const PIECE: usize = 256 << 10;
 /// Pieces kept for further use.
 const SPARE_PIECES: usize = 32;
 

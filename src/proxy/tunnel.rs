@@ -58,7 +58,7 @@ pub(super) async fn run(shared: &Arc<Shared>, mut client: Client, target: Target
     if client.held.first() != Some(&hello::HANDSHAKE_RECORD) {
         return relay(shared, client, &target, origin).await;
     }
-    let hello = match timeout(HANDSHAKE_WAIT, hello::read(&mut client)).await {
+    let hello = match timeout(HANDSHAKE_WAIT, Box::pin(hello::read(&mut client))).await {
         Ok(Ok(hello)) => hello,
         Ok(Err(error)) => {
             client.tell(IncidentKind::ClientFailed, &target.host, format!("client broke off: {error}"));
@@ -89,7 +89,7 @@ pub(super) async fn run(shared: &Arc<Shared>, mut client: Client, target: Target
 
 /// Relays without opening anything.
 async fn relay(shared: &Arc<Shared>, client: Client, target: &Target, origin: TcpStream) {
-    finish(shared, client, &target.host, (origin, Vec::new())).await;
+    Box::pin(finish(shared, client, &target.host, (origin, Vec::new()))).await;
 }
 
 /// A connection that speaks TLS.
@@ -121,7 +121,7 @@ impl Opened<'_> {
             }
             None => {}
         }
-        let (origin, certificate, first) = match self.open_origin(&client, origin).await {
+        let (origin, certificate, first) = match Box::pin(self.open_origin(&client, origin)).await {
             Ok(opened) => opened,
             Err(Refusal::Turned) => {
                 // Nothing can be done for a client that is gone.
@@ -129,14 +129,14 @@ impl Opened<'_> {
                 return;
             }
             Err(Refusal::Broken) => return reset(client),
-            Err(Refusal::Incompatible(why)) => return self.pass_after_all(client, &why).await,
+            Err(Refusal::Incompatible(why)) => return Box::pin(self.pass_after_all(client, &why)).await,
         };
         let alpn = origin.session.as_ref().and_then(|session| session.common().alpn_protocol()).map(<[u8]>::to_vec);
         let leaf = match shared.authority.leaf(name, certificate.as_deref()) {
             Ok(leaf) => leaf,
             Err(error) => {
                 drop(origin);
-                return self.pass_after_all(client, &format!("no certificate can be made: {error}")).await;
+                return Box::pin(self.pass_after_all(client, &format!("no certificate can be made: {error}"))).await;
             }
         };
         let server = match UnbufferedServerConnection::new(shared.server_config(leaf, alpn)) {
@@ -150,7 +150,8 @@ impl Opened<'_> {
             Ok(absorbed) => absorbed,
             Err(error) => {
                 drop(origin);
-                return self.pass_after_all(client, &format!("client: {}", handshake::tls_words(&error))).await;
+                return Box::pin(self.pass_after_all(client, &format!("client: {}", handshake::tls_words(&error))))
+                    .await;
             }
         };
         let rest = hello.split_off(absorbed.used);
@@ -168,7 +169,7 @@ impl Opened<'_> {
         }
         let mut end = End::new(socket, Some(session));
         end.out = out;
-        let done = timeout(HANDSHAKE_WAIT, handshake::complete(&mut end, rest, flow.as_mut())).await;
+        let done = timeout(HANDSHAKE_WAIT, Box::pin(handshake::complete(&mut end, rest, flow.as_mut()))).await;
         let connection = flow.as_ref().map(super::tap::TapFlow::addresses);
         let tell = |kind, text: String| shared.incident(kind, name, connection.or(Some((peer, peer))), text);
         let early = match done {
