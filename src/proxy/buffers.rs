@@ -2,6 +2,8 @@
 //! thread keeps a few for its next turn.
 
 use std::cell::RefCell;
+use std::io;
+use tokio::net::TcpStream;
 
 /// Bytes asked of a socket at a time.
 pub(super) const READ_SIZE: usize = 128 << 10;
@@ -27,6 +29,27 @@ pub(super) fn give(buffer: Vec<u8>) {
                 spare.push(buffer);
             }
         });
+    }
+}
+
+/// Reads once, at most so many bytes, and hands them to `sink`; gives their number, 0 at the end. No buffer is held while
+/// there is nothing to read.
+pub(super) async fn read(socket: &TcpStream, most: usize, sink: impl FnOnce(&[u8])) -> io::Result<usize> {
+    loop {
+        socket.readable().await?;
+        let mut buffer = take();
+        let most = most.min(buffer.len());
+        let read = socket.try_read(&mut buffer[..most]);
+        if let Ok(read) = read {
+            sink(&buffer[..read]);
+            give(buffer);
+            return Ok(read);
+        }
+        give(buffer);
+        match read {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            other => return other,
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::model::{Direction, IncidentKind};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 /// Most bytes read of a client before it is known what it wants.
@@ -34,14 +34,9 @@ impl Client {
         if self.held.len() >= HELD_MAX {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "more than 64 KiB without an end"));
         }
-        let mut buffer = buffers::take();
         let most = HELD_MAX - self.held.len();
-        let read = self.socket.read(&mut buffer[..most]).await;
-        if let Ok(read) = read {
-            self.held.extend_from_slice(&buffer[..read]);
-        }
-        buffers::give(buffer);
-        let read = read?;
+        let held = &mut self.held;
+        let read = buffers::read(&self.socket, most, |bytes| held.extend_from_slice(bytes)).await?;
         if let Some(flow) = &mut self.flow {
             if read == 0 {
                 flow.end(Direction::ToServer);

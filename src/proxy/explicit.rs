@@ -14,15 +14,18 @@ use super::tunnel::{self, Target};
 use crate::model::IncidentKind;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::io::AsyncWriteExt;
 use tokio::time::timeout;
 
 /// The name under which the proxy itself answers.
 pub const PORTAL_HOST: &str = "divulge.internal";
 /// Longest wait for the head of a request that has begun.
 const HEAD_WAIT: Duration = Duration::from_secs(15);
+/// How much, and how long, is read of a client that has got its last answer.
+const DRAIN_MAX: usize = 1 << 20;
+const DRAIN_WAIT: Duration = Duration::from_secs(2);
 /// A client that asks nothing more is let go after this long.
 const NEXT_WAIT: Duration = Duration::from_secs(300);
 
@@ -33,21 +36,8 @@ pub(super) async fn run(shared: &Arc<Shared>, mut client: Client) {
         Ok(None) => return,
         Err(why) => return turn_down(&mut client, "proxy", "400 Bad Request", &why, IncidentKind::ClientFailed).await,
     };
-    if let Some(credentials) = &shared.config.auth
-        && !is_authorized(&head, credentials)
-        && !is_for_us(shared, &head)
-    {
-        let text = "wrong or no proxy credentials";
-        client.tell(IncidentKind::Refused, &client.peer.ip().to_string(), text.to_owned());
-        let body = "divulge: this proxy wants a user name and a password\n";
-        let answer = format!(
-            "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"divulge\"\r\n\
-             Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
-            body.len()
-        );
-        // Whether it is read is the client's matter.
-        let _: io::Result<()> = client.write(answer.as_bytes()).await;
-        return;
+    if !may_ask(shared, &head) {
+        return ask_for_credentials(&mut client).await;
     }
     if head.method == "CONNECT" {
         return connect(shared, client, &head).await;
@@ -60,6 +50,25 @@ pub(super) async fn run(shared: &Arc<Shared>, mut client: Client) {
         return turn_down(&mut client, "proxy", "400 Bad Request", why, IncidentKind::ClientFailed).await;
     }
     Box::pin(forward::run(shared, client, head, NEXT_WAIT)).await;
+}
+
+/// Whether a request needs no credentials, or has the right ones.
+pub(super) fn may_ask(shared: &Shared, head: &RequestHead) -> bool {
+    let authorized = |credentials| is_authorized(head, credentials);
+    shared.config.auth.as_ref().is_none_or(authorized) || is_for_us(shared, head)
+}
+
+/// Tells a client that it has to say who it is.
+pub(super) async fn ask_for_credentials(client: &mut Client) {
+    let text = "wrong or no proxy credentials";
+    client.tell(IncidentKind::Refused, &client.peer.ip().to_string(), text.to_owned());
+    let body = "divulge: this proxy wants a user name and a password\n";
+    let answer = format!(
+        "HTTP/1.1 407 Proxy Authentication Required\r\nProxy-Authenticate: Basic realm=\"divulge\"\r\n\
+             Content-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    say_last(client, answer.as_bytes()).await;
 }
 
 /// Reads the head of a request; it stays held. None at the end of what the client sends.
@@ -86,7 +95,7 @@ pub(super) async fn read_head(client: &mut Client, wait: Duration) -> Result<Opt
 }
 
 /// Whether a request is for the proxy itself: by its reserved name, or because it was sent to it as to a server.
-fn is_for_us(shared: &Shared, head: &RequestHead) -> bool {
+pub(super) fn is_for_us(shared: &Shared, head: &RequestHead) -> bool {
     match head.absolute() {
         Some((authority, _)) => {
             let split = split_authority(authority, Some(80));
@@ -112,12 +121,12 @@ fn is_authorized(head: &RequestHead, credentials: &Credentials) -> bool {
     scheme.eq_ignore_ascii_case("basic") && same(token.trim().as_bytes(), expected.as_bytes())
 }
 
-async fn answer_ourselves(shared: &Shared, client: &mut Client, head: &RequestHead) {
+pub(super) async fn answer_ourselves(shared: &Shared, client: &mut Client, head: &RequestHead) {
     let target = head.absolute().map_or(head.target.as_str(), |(_, path)| path);
     let request = PortalRequest { method: &head.method, target, accept_language: head.accept_language() };
     let address = client.socket.local_addr().ok();
     let answer = portal::answer(&shared.authority, &request, address);
-    let _: io::Result<()> = client.write(&answer).await;
+    say_last(client, &answer).await;
 }
 
 async fn connect(shared: &Arc<Shared>, mut client: Client, head: &RequestHead) {
@@ -166,6 +175,25 @@ async fn say(client: &mut Client, status: &str, why: &str) {
          Connection: close\r\n\r\n{body}",
         body.len()
     );
-    // Whether it is read is the client's matter.
-    let _: io::Result<()> = client.write(answer.as_bytes()).await;
+    say_last(client, answer.as_bytes()).await;
+}
+
+/// Sends a last answer, and reads on for a while: closing on bytes that were not read would reset the connection before
+/// the answer is (RFC 9112 §9.6).
+async fn say_last(client: &mut Client, answer: &[u8]) {
+    if client.write(answer).await.is_err() || client.socket.shutdown().await.is_err() {
+        return;
+    }
+    let drained = async {
+        let mut left = DRAIN_MAX;
+        while left > 0 {
+            client.held.clear();
+            match client.fill().await {
+                Ok(true) => left = left.saturating_sub(client.held.len()),
+                Ok(false) | Err(_) => return,
+            }
+        }
+    };
+    // Whoever sends longer than that does not listen.
+    let _: Result<(), tokio::time::error::Elapsed> = timeout(DRAIN_WAIT, drained).await;
 }

@@ -2,7 +2,7 @@
 //! form and all else as it was. One after another, each until its response ends; bodies are passed on as they come.
 
 use super::client::Client;
-use super::explicit::{read_head, refuse, turn_down};
+use super::explicit::{answer_ourselves, ask_for_credentials, is_for_us, may_ask, read_head, refuse, turn_down};
 use super::host::split_authority;
 use super::http::{self, Framer, Parsed, RequestHead, ResponseHead};
 use super::shared::Shared;
@@ -41,6 +41,12 @@ pub(super) async fn run(shared: &Arc<Shared>, mut client: Client, head: RequestH
     let mut head = head;
     let mut origin: Option<Origin> = None;
     loop {
+        if !may_ask(shared, &head) {
+            return ask_for_credentials(&mut client).await;
+        }
+        if is_for_us(shared, &head) {
+            return answer_ourselves(shared, &mut client, &head).await;
+        }
         let Some((authority, path)) = head
             .absolute()
             .and_then(|(authority, path)| Some((split_authority(authority, Some(80))?, path.to_owned())))

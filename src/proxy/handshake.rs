@@ -6,7 +6,6 @@ use super::tap::TapFlow;
 use crate::model::Direction;
 use rustls::{AlertDescription, CertificateError, Error};
 use std::io;
-use tokio::io::AsyncReadExt;
 
 /// Most bytes of one side of a handshake; certificate chains and post-quantum shares are far smaller.
 const HANDSHAKE_MAX: usize = 512 << 10;
@@ -146,18 +145,11 @@ pub(super) async fn complete(
             end.keep(&read);
             return Ok(Early { plain: early, closed: absorbed.closed });
         }
-        let mut buffer = buffers::take();
-        let taken = end.socket.read(&mut buffer).await;
-        let taken = match taken {
-            Ok(0) => Err(Failed::Closed),
-            Ok(taken) => Ok(taken),
-            Err(error) => Err(Failed::Io(error)),
+        let taken = match buffers::read(&end.socket, buffers::READ_SIZE, |bytes| read.extend_from_slice(bytes)).await {
+            Ok(0) => return Err(Failed::Closed),
+            Ok(taken) => taken,
+            Err(error) => return Err(Failed::Io(error)),
         };
-        if let Ok(taken) = taken {
-            read.extend_from_slice(&buffer[..taken]);
-        }
-        buffers::give(buffer);
-        let taken = taken?;
         if let Some(flow) = &mut flow {
             flow.data(Direction::ToServer, &read[read.len() - taken..]);
         }

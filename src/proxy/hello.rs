@@ -85,7 +85,8 @@ fn stack(hello: &ClientHello<'_>) -> u64 {
     suites.filter(counts).for_each(|value| hasher.write_u16(value));
     let groups = hello.named_groups().unwrap_or_default().iter().map(|&group| u16::from(group));
     groups.filter(counts).for_each(|value| hasher.write_u16(value));
-    hello.signature_schemes().iter().for_each(|&scheme| hasher.write_u16(u16::from(scheme)));
+    let schemes = hello.signature_schemes().iter().map(|&scheme| u16::from(scheme));
+    schemes.filter(counts).for_each(|value| hasher.write_u16(value));
     hasher.finish()
 }
 
