@@ -3,9 +3,13 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Most pairs of client and host remembered; the oldest is forgotten first.
 pub(super) const PINS_MAX: usize = 16_384;
+
+/// How long a client that left without a word is passed through before it is tried once more.
+const SUSPECTED_FOR: Duration = Duration::from_secs(120);
 
 /// A client: its app where that is known, else where it comes from and, once that is known, its TLS stack. One app's
 /// pinning is no other's.
@@ -35,6 +39,11 @@ enum Standing {
     /// It took our certificate and sent something.
     Trusted,
     Passed(Why),
+    /// It left without a word, which need not have been about the certificate: passed through until then, to be tried
+    /// once more.
+    PassedUntil(Instant),
+    /// It is being tried once more.
+    OnTrial,
 }
 
 /// What is known so far in this session.
@@ -46,7 +55,12 @@ impl Pins {
     pub(super) fn passed(&self, who: &Who, host: &str) -> Option<Why> {
         match self.get(who, host) {
             Some(Standing::Passed(why)) => Some(why),
-            Some(Standing::Trusted) | None => None,
+            Some(Standing::PassedUntil(until)) if Instant::now() < until => Some(Why::Refused),
+            Some(Standing::PassedUntil(_)) => {
+                self.set(who.clone(), host, Standing::OnTrial);
+                None
+            }
+            Some(Standing::Trusted | Standing::OnTrial) | None => None,
         }
     }
 
@@ -57,6 +71,17 @@ impl Pins {
 
     pub(super) fn pass(&self, who: Who, host: &str, why: Why) {
         self.set(who, host, Standing::Passed(why));
+    }
+
+    /// A client left without a word after it had our certificate: passed through for a while; for good the second time.
+    pub(super) fn suspect(&self, who: Who, host: &str) {
+        let standing = match self.get(&who, host) {
+            Some(Standing::OnTrial | Standing::Passed(_)) => Standing::Passed(Why::Refused),
+            Some(Standing::Trusted | Standing::PassedUntil(_)) | None => {
+                Standing::PassedUntil(Instant::now() + SUSPECTED_FOR)
+            }
+        };
+        self.set(who, host, standing);
     }
 
     pub(super) fn trust(&self, who: Who, host: &str) {
@@ -85,6 +110,18 @@ impl Pins {
 #[cfg(test)]
 mod tests {
     use super::{PINS_MAX, Pins, Who, Why};
+
+    #[test]
+    fn who_leaves_without_a_word_is_tried_once_more() {
+        let (pins, who) = (Pins::default(), Who::App(1));
+        pins.suspect(who.clone(), "a");
+        assert_eq!(pins.passed(&who, "a"), Some(Why::Refused));
+        pins.set(who.clone(), "a", super::Standing::PassedUntil(std::time::Instant::now()));
+        assert_eq!(pins.passed(&who, "a"), None);
+        pins.suspect(who.clone(), "a");
+        pins.suspect(who.clone(), "a");
+        assert!(matches!(pins.get(&who, "a"), Some(super::Standing::Passed(Why::Refused))));
+    }
 
     #[test]
     fn a_pin_is_one_clients_and_one_hosts_and_the_oldest_goes_first() {

@@ -47,7 +47,12 @@ pub(super) async fn run(shared: &Arc<Shared>, mut client: Client, target: Target
                 }
             },
             // The server speaks first, or ends.
-            _ = origin.peek(&mut first) => {}
+            peeked = origin.peek(&mut first) => {
+                if matches!(peeked, Ok(0) | Err(_)) {
+                    let text = "origin ended the connection before anything was sent".to_owned();
+                    client.tell(IncidentKind::OriginFailed, &target.host, text);
+                }
+            }
             () = tokio::time::sleep(shared.config.idle) => {
                 let text = Broken::Idle(shared.config.idle).to_string();
                 client.tell(IncidentKind::ClientFailed, &target.host, text);
@@ -64,10 +69,8 @@ pub(super) async fn run(shared: &Arc<Shared>, mut client: Client, target: Target
             client.tell(IncidentKind::ClientFailed, &target.host, format!("client broke off: {error}"));
             return;
         }
-        Err(_) => {
-            client.tell(IncidentKind::ClientFailed, &target.host, "client stalled in its TLS hello".to_owned());
-            return;
-        }
+        // What begins like TLS and then waits may be something else, and its server's turn.
+        Err(_) => Hello::NotTls,
     };
     match hello {
         Hello::Read { sni, alpn, stack } => {
@@ -184,7 +187,10 @@ impl Opened<'_> {
                 };
                 match failed {
                     Failed::Alert(_) | Failed::Closed | Failed::Io(_) if refused => {
-                        shared.pins.pass(who, name, Why::Refused);
+                        match failed {
+                            Failed::Alert(_) => shared.pins.pass(who, name, Why::Refused),
+                            _ => shared.pins.suspect(who, name),
+                        }
                         tell(
                             IncidentKind::ClientRefused,
                             format!("client refused our certificate: {}", failed.words()),
@@ -217,7 +223,7 @@ impl Opened<'_> {
             && !shared.pins.is_trusted(&who, name)
         {
             // Some check a pin only once the handshake is complete (OkHttp's CertificatePinner does).
-            shared.pins.pass(who, name, Why::Refused);
+            shared.pins.suspect(who, name);
             return tell(
                 IncidentKind::ClientRefused,
                 "client refused our certificate: ended the session without using it".to_owned(),
