@@ -39,8 +39,10 @@ enum Standing {
     /// It took our certificate and sent something.
     Trusted,
     Passed(Why),
-    /// It left without a word, which need not have been about the certificate: passed through until then, to be tried
-    /// once more.
+    /// It left without a word, which need not have been about the certificate: browsers drop connections they turn out
+    /// not to need, also in the middle of a handshake.
+    Suspected,
+    /// It did so again: passed through until then, to be tried once more.
     PassedUntil(Instant),
     /// It is being tried once more.
     OnTrial,
@@ -60,7 +62,7 @@ impl Pins {
                 self.set(who.clone(), host, Standing::OnTrial);
                 None
             }
-            Some(Standing::Trusted | Standing::OnTrial) | None => None,
+            Some(Standing::Trusted | Standing::Suspected | Standing::OnTrial) | None => None,
         }
     }
 
@@ -73,13 +75,15 @@ impl Pins {
         self.set(who, host, Standing::Passed(why));
     }
 
-    /// A client left without a word after it had our certificate: passed through for a while; for good the second time.
+    /// A client left without a word after it had our certificate: the second time it is passed through for a while, and if
+    /// it leaves when tried once more, for good.
     pub(super) fn suspect(&self, who: Who, host: &str) {
         let standing = match self.get(&who, host) {
             Some(Standing::OnTrial | Standing::Passed(_)) => Standing::Passed(Why::Refused),
-            Some(Standing::Trusted | Standing::PassedUntil(_)) | None => {
+            Some(Standing::Suspected | Standing::PassedUntil(_)) => {
                 Standing::PassedUntil(Instant::now() + SUSPECTED_FOR)
             }
+            Some(Standing::Trusted) | None => Standing::Suspected,
         };
         self.set(who, host, standing);
     }
@@ -112,8 +116,10 @@ mod tests {
     use super::{PINS_MAX, Pins, Who, Why};
 
     #[test]
-    fn who_leaves_without_a_word_is_tried_once_more() {
+    fn who_leaves_without_a_word_twice_is_passed_through_and_tried_once_more() {
         let (pins, who) = (Pins::default(), Who::App(1));
+        pins.suspect(who.clone(), "a");
+        assert_eq!(pins.passed(&who, "a"), None, "once says nothing");
         pins.suspect(who.clone(), "a");
         assert_eq!(pins.passed(&who, "a"), Some(Why::Refused));
         pins.set(who.clone(), "a", super::Standing::PassedUntil(std::time::Instant::now()));
