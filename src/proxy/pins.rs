@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 /// Most pairs of client and host remembered; the oldest is forgotten first.
 pub(super) const PINS_MAX: usize = 16_384;
 
-/// How long a client that left without a word is passed through before it is tried once more.
-const SUSPECTED_FOR: Duration = Duration::from_secs(120);
+/// How long a client that left without a word is passed through before it is tried once more, each time it does so.
+const SUSPECTED_FOR: [Duration; 3] = [Duration::from_secs(3), Duration::from_secs(30), Duration::from_secs(300)];
 
 /// A client: its app where that is known, else where it comes from and, once that is known, its TLS stack. One app's
 /// pinning is no other's.
@@ -40,12 +40,11 @@ enum Standing {
     Trusted,
     Passed(Why),
     /// It left without a word, which need not have been about the certificate: browsers drop connections they turn out
-    /// not to need, also in the middle of a handshake.
-    Suspected,
-    /// It did so again: passed through until then, to be tried once more.
-    PassedUntil(Instant),
+    /// not to need, also in the middle of a handshake. Passed through until then, to be tried once more; the number says
+    /// how often it has been.
+    PassedUntil(Instant, u32),
     /// It is being tried once more.
-    OnTrial,
+    OnTrial(u32),
 }
 
 /// What is known so far in this session.
@@ -57,12 +56,12 @@ impl Pins {
     pub(super) fn passed(&self, who: &Who, host: &str) -> Option<Why> {
         match self.get(who, host) {
             Some(Standing::Passed(why)) => Some(why),
-            Some(Standing::PassedUntil(until)) if Instant::now() < until => Some(Why::Refused),
-            Some(Standing::PassedUntil(_)) => {
-                self.set(who.clone(), host, Standing::OnTrial);
+            Some(Standing::PassedUntil(until, _)) if Instant::now() < until => Some(Why::Refused),
+            Some(Standing::PassedUntil(_, tries)) => {
+                self.set(who.clone(), host, Standing::OnTrial(tries + 1));
                 None
             }
-            Some(Standing::Trusted | Standing::Suspected | Standing::OnTrial) | None => None,
+            Some(Standing::Trusted | Standing::OnTrial(_)) | None => None,
         }
     }
 
@@ -75,15 +74,17 @@ impl Pins {
         self.set(who, host, Standing::Passed(why));
     }
 
-    /// A client left without a word after it had our certificate: the second time it is passed through for a while, and if
-    /// it leaves when tried once more, for good.
+    /// A client left without a word after it had our certificate: it is passed through for a while, ten times as long each
+    /// time it does so again when tried once more, and in the end for good.
     pub(super) fn suspect(&self, who: Who, host: &str) {
-        let standing = match self.get(&who, host) {
-            Some(Standing::OnTrial | Standing::Passed(_)) => Standing::Passed(Why::Refused),
-            Some(Standing::Suspected | Standing::PassedUntil(_)) => {
-                Standing::PassedUntil(Instant::now() + SUSPECTED_FOR)
-            }
-            Some(Standing::Trusted) | None => Standing::Suspected,
+        let tries = match self.get(&who, host) {
+            Some(Standing::Passed(_) | Standing::PassedUntil(..)) => return,
+            Some(Standing::OnTrial(tries)) => tries,
+            Some(Standing::Trusted) | None => 0,
+        };
+        let standing = match SUSPECTED_FOR.get(tries as usize) {
+            Some(&time) => Standing::PassedUntil(Instant::now() + time, tries),
+            None => Standing::Passed(Why::Refused),
         };
         self.set(who, host, standing);
     }
@@ -116,17 +117,19 @@ mod tests {
     use super::{PINS_MAX, Pins, Who, Why};
 
     #[test]
-    fn who_leaves_without_a_word_twice_is_passed_through_and_tried_once_more() {
+    fn who_leaves_without_a_word_is_passed_through_and_tried_again_now_and_then() {
         let (pins, who) = (Pins::default(), Who::App(1));
-        pins.suspect(who.clone(), "a");
-        assert_eq!(pins.passed(&who, "a"), None, "once says nothing");
-        pins.suspect(who.clone(), "a");
-        assert_eq!(pins.passed(&who, "a"), Some(Why::Refused));
-        pins.set(who.clone(), "a", super::Standing::PassedUntil(std::time::Instant::now()));
-        assert_eq!(pins.passed(&who, "a"), None);
-        pins.suspect(who.clone(), "a");
+        for tries in 0..3 {
+            pins.suspect(who.clone(), "a");
+            pins.suspect(who.clone(), "a");
+            assert_eq!(pins.passed(&who, "a"), Some(Why::Refused), "{tries}");
+            pins.set(who.clone(), "a", super::Standing::PassedUntil(std::time::Instant::now(), tries));
+            assert_eq!(pins.passed(&who, "a"), None, "{tries}");
+        }
         pins.suspect(who.clone(), "a");
         assert!(matches!(pins.get(&who, "a"), Some(super::Standing::Passed(Why::Refused))));
+        pins.trust(who.clone(), "a");
+        assert_eq!(pins.passed(&who, "a"), None);
     }
 
     #[test]

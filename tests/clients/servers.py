@@ -118,6 +118,8 @@ class Servers:
         www = self.folder / "www"
         www.mkdir()
         (www / "index.html").write_text(PAGE.replace("WSS", str(self.ports["wss"])))
+        # A browser that has just started drops connections for reasons of its own; the page is loaded after that.
+        (www / "warm.html").write_text(f"<script>setTimeout(() => location = 'https://{NAME}:{self.ports['h2']}/', 4000)</script>")
         (www / "style.css").write_text("body{color:#222}")
         (www / "dot.svg").write_text('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"></svg>')
         (www / "sw.js").write_text("self.addEventListener('fetch', () => {});")
