@@ -32,15 +32,18 @@ pub(super) fn run(args: &Device) -> Result<Exit, Failure> {
         }
         DeviceCommand::Profile { which, output, app, force } => profile(which, output, app.as_deref(), *force),
         DeviceCommand::Setup { which, proxy, app, ca, reverse, redirect, keep_quic } => {
+            let phone = phone(which)?;
+            // What nobody asked for by name is no reason to fail where there is no root to do it.
+            let own = own_authority().filter(|_| phone.root.is_ok());
             let wish = Wish {
                 proxy: proxy.clone(),
                 apps: app.clone(),
-                certificate: ca.clone().or_else(own_authority).as_deref().map(certificate).transpose()?,
+                certificate: ca.clone().or(own).as_deref().map(certificate).transpose()?,
                 reverse: *reverse,
                 redirect: *redirect,
                 keep_quic: *keep_quic,
             };
-            setup(&phone(which)?, &wish)
+            setup(&phone, &wish)
         }
         DeviceCommand::Restore { which, force } => undo(&phone(which)?, *force),
     }

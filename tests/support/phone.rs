@@ -92,7 +92,8 @@ impl Phone {
     pub(crate) fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_divulge"));
         command.arg("device").args(args).stdin(Stdio::null()).current_dir(self.folder.path());
-        command.env("ADB", self.adb()).env("XDG_STATE_HOME", self.at("state")).env_remove("ANDROID_SERIAL");
+        command.env("ADB", self.adb()).env_remove("ANDROID_SERIAL");
+        command.env("XDG_STATE_HOME", self.at("state")).env("XDG_DATA_HOME", self.at("data"));
         command
     }
 
